@@ -1,0 +1,108 @@
+"""One registry for everything that is chosen by name: detectors, backbones, losses, batch recipes, layouts, operators."""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from config.errors import InputError, unknown
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Names mapped to classes or functions that are imported when first asked for.
+
+    Registration and look-up read as in DeepfakeBench: `@DETECTOR.register_module(module_name="mine")`,
+    `DETECTOR["mine"]`. A name is known from one of three places: `modules` (name -> module that registers it), an entry
+    point in `group`, or a plugin file that was imported. `names()` needs no import, so listing costs nothing.
+
+    Args:
+        kind: what is registered, in words for error messages.
+        modules: names of the project's own entries and the module that registers each.
+        group: entry point group through which installed packages add entries.
+    """
+
+    def __init__(self, kind: str, modules: Mapping[str, str] | None = None, group: str | None = None) -> None:
+        self.kind = kind
+        self._modules = dict(modules or {})
+        self._group = group
+        self._entries: dict[str, T] = {}
+
+    def register_module(self, module_name: str) -> Callable[[T], T]:
+        """Decorator that files a class or function under `module_name`.
+
+        Raises:
+            InputError: the name is taken, or mapped to another module.
+        """
+
+        def decorate(entry: T) -> T:
+            expected = self._sources().get(module_name)
+            home = getattr(entry, "__module__", "?")
+            if module_name in self._entries or (expected is not None and expected != home):
+                taken_by = self.origin(module_name) if module_name in self._entries else expected
+                raise InputError(f"{self.kind} '{module_name}' of {home} is already registered by {taken_by}")
+            self._entries[module_name] = entry
+            return entry
+
+        return decorate
+
+    def __getitem__(self, name: str) -> T:
+        """The entry called `name`, imported if need be.
+
+        Raises:
+            InputError: no such name, or its module does not register it.
+        """
+        if name not in self._entries:
+            sources = self._sources()
+            if name not in sources:
+                raise unknown(self.kind, name, self.names())
+            importlib.import_module(sources[name])
+            if name not in self._entries:
+                raise InputError(f"module {sources[name]} does not register the {self.kind} '{name}' it is mapped to")
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries or name in self._sources()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def names(self) -> list[str]:
+        """All known names, sorted; imports nothing."""
+        return sorted({*self._entries, *self._sources()})
+
+    def origin(self, name: str) -> str:
+        """`file:line` where the entry called `name` is defined."""
+        entry = self[name]
+        return f"{inspect.getsourcefile(entry)}:{inspect.getsourcelines(entry)[1]}"  # type: ignore[arg-type]
+
+    def _sources(self) -> dict[str, str]:
+        installed = entry_points(group=self._group) if self._group else ()
+        return {point.name: point.module for point in installed} | self._modules
+
+
+def load_plugin(path: Path) -> None:
+    """Import a user's Python file, whose decorators then register what it brings.
+
+    Raises:
+        InputError: there is no such file, or it does not import.
+    """
+    if not path.is_file():
+        raise InputError(f"--plugin: no such file: {path}")
+    name = f"assay_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"--plugin: {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"--plugin: {path} does not import: {type(error).__name__}: {error}") from error
