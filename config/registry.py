@@ -1,4 +1,4 @@
-"""One registry for everything that is chosen by name: detectors, backbones, losses, batch recipes, layouts, operators."""
+"""One registry for all that is chosen by name: detectors, backbones, losses, batch recipes, layouts, perturbations."""
 
 import importlib
 import importlib.util

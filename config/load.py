@@ -1,0 +1,164 @@
+"""The one loader: YAML file or name -> overrides -> validated schema; and the way back to YAML."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from config.errors import InputError, unknown
+from config.schema import DEAD_DETECTOR_KEYS, DatasetConfig, DetectorConfig, Profile, Schema
+
+log = logging.getLogger(__name__)
+S = TypeVar("S", bound=Schema)
+
+FOLDERS: dict[type[Schema], str] = {
+    DetectorConfig: "detectors",
+    DatasetConfig: "datasets",
+    Profile: "preprocessing",
+}
+KINDS: dict[type[Schema], str] = {
+    DetectorConfig: "detector",
+    DatasetConfig: "data set",
+    Profile: "preprocessing profile",
+}
+
+
+def config_names(schema: type[Schema]) -> list[str]:
+    """Names of the YAML files that ship for a schema."""
+    return sorted(path.stem for path in _folder(schema).glob("*.yaml"))
+
+
+def load_config(schema: type[S], name_or_path: str | Path, overrides: Iterable[str] = ()) -> S:
+    """Read, override and validate a configuration.
+
+    Args:
+        schema: what the file describes.
+        name_or_path: a name that ships with Assay ("xception"), or the path of a YAML file.
+        overrides: assignments "a.b=value"; the value is read as YAML.
+
+    Raises:
+        InputError: no such file, not YAML, an unknown key, or a value of the wrong type.
+    """
+    path = _find(schema, name_or_path)
+    raw = read_yaml(path)
+    for assignment in overrides:
+        _assign(raw, assignment)
+    if schema is DetectorConfig:
+        _drop_dead_keys(raw, path)
+    return validate(schema, raw, str(path))
+
+
+def validate(schema: type[S], raw: Mapping[str, Any], where: str) -> S:
+    """Check a mapping against a schema.
+
+    Args:
+        schema: the schema.
+        raw: keys and values as read.
+        where: the file they come from, for the error message.
+
+    Raises:
+        InputError: an unknown key (with the nearest valid one) or a bad value.
+    """
+    _refuse_unknown_keys(schema, raw, where)
+    try:
+        return schema.model_validate(dict(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        given = "" if first["type"] == "missing" else f", not {first['input']!r}"
+        raise InputError(f"{where}: {key}: {_expectation(first['msg'])}{given}") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds.
+
+    Raises:
+        InputError: unreadable, not YAML, or not a mapping.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
+    if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
+        raise InputError(f"{path}: expected keys with values, found {type(raw).__name__}")
+    return raw
+
+
+def to_yaml(config: BaseModel) -> str:
+    """A configuration as YAML that `load_config` reads back to an equal object."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _folder(schema: type[Schema]) -> Path:
+    return Path(__file__).parent / FOLDERS[schema]
+
+
+def _find(schema: type[Schema], name_or_path: str | Path) -> Path:
+    shipped = _folder(schema) / f"{name_or_path}.yaml"
+    if str(name_or_path) in config_names(schema):
+        return shipped
+    given = Path(name_or_path)
+    if given.suffix in {".yaml", ".yml"}:
+        if not given.is_file():
+            raise InputError(f"no such {KINDS[schema]} file: {given}")
+        return given
+    raise unknown(KINDS[schema], str(name_or_path), config_names(schema))
+
+
+def _assign(raw: dict[str, Any], assignment: str) -> None:
+    key, equals, value = assignment.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {assignment}: expected key=value, for example optimizer.adam.lr=1e-3")
+    *parents, last = key.strip().split(".")
+    node: Any = raw
+    for part in parents:
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise InputError(f"--set {assignment}: '{part}' holds a value, not keys")
+    try:
+        node[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise InputError(f"--set {assignment}: the value is not valid YAML") from None
+
+
+def _drop_dead_keys(raw: dict[str, Any], path: Path) -> None:
+    found = []
+    for dotted, advice in DEAD_DETECTOR_KEYS.items():
+        *parents, last = dotted.split(".")
+        node: Any = raw
+        for part in parents:
+            node = node.get(part) if isinstance(node, dict) else None
+        if isinstance(node, dict) and last in node:
+            del node[last]
+            found.append(f"{dotted} ({advice})")
+    if found:
+        log.warning("%s: these DeepfakeBench keys do nothing here: %s", path.name, ", ".join(found))
+
+
+def _refuse_unknown_keys(schema: type[BaseModel], raw: Mapping[str, Any], where: str, prefix: str = "") -> None:
+    for key, value in raw.items():
+        field = schema.model_fields.get(key)
+        if field is None:
+            valid = [prefix + name for name in schema.model_fields]
+            raise unknown(f"key in {where}:", prefix + str(key), valid)
+        for model, part in _nested(field.annotation, value):
+            _refuse_unknown_keys(model, part, where, f"{prefix}{key}.")
+
+
+def _nested(annotation: Any, value: Any) -> list[tuple[type[BaseModel], Mapping[str, Any]]]:
+    """The (schema, mapping) pairs that a value of this annotation is made of."""
+    parts = value if isinstance(value, list) else [value]
+    models = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
+    schemas = [model for model in models if issubclass(model, BaseModel)]
+    return [(model, part) for model in schemas for part in parts if isinstance(part, Mapping)]
+
+
+def _expectation(message: str) -> str:
+    return message[:1].lower() + message[1:]

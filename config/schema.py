@@ -1,0 +1,209 @@
+"""Schemas of the YAML files: what may stand in them, of which type, within which range."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Triple = tuple[float, float, float]
+
+
+class Schema(BaseModel):
+    """Base of all schemas: unknown keys are refused, values are immutable once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class BackboneConfig(Schema):
+    """`backbone_config` of a detector: how its network is built.
+
+    `mode` is DeepfakeBench's: `original` leaves the feature map as it is, `adjust_channel` (xception) and `advprop` are
+    names that single backbones understand. `dropout` is a rate before the last layer, or false.
+    """
+
+    num_classes: int = Field(2, ge=1)
+    inc: int = Field(3, ge=1)
+    dropout: bool | Probability = False
+    mode: str = "original"
+    pretrained: bool | str | None = None
+
+
+class FrameCount(Schema):
+    """How many frames of a video are used, spread evenly over the stored ones."""
+
+    train: int = Field(32, ge=1)
+    test: int = Field(32, ge=1)
+
+
+class Augmentation(Schema):
+    """`data_aug`: probabilities and ranges of DeepfakeBench's training augmentation (DEEPFAKEBENCH 1.12)."""
+
+    flip_prob: Probability = 0.5
+    rotate_prob: Probability = 0.5
+    rotate_limit: tuple[float, float] = (-10, 10)
+    blur_prob: Probability = 0.5
+    blur_limit: tuple[int, int] = (3, 7)
+    brightness_limit: tuple[float, float] = (-0.1, 0.1)
+    contrast_limit: tuple[float, float] = (-0.1, 0.1)
+    quality_lower: int = Field(40, ge=1, le=100)
+    quality_upper: int = Field(100, ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _ranges_are_ordered(self) -> "Augmentation":
+        for name in ("rotate_limit", "blur_limit", "brightness_limit", "contrast_limit"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name}: the lower bound {low} is above the upper bound {high}")
+        if self.quality_lower > self.quality_upper:
+            raise ValueError("quality_lower is above quality_upper")
+        return self
+
+
+class Adam(Schema):
+    """Adam's settings under DeepfakeBench's names."""
+
+    lr: Positive = 2e-4
+    beta1: Probability = 0.9
+    beta2: Probability = 0.999
+    eps: Positive = 1e-8
+    weight_decay: float = Field(5e-4, ge=0)
+    amsgrad: bool = False
+
+
+class SGD(Schema):
+    """SGD's settings."""
+
+    lr: Positive = 2e-4
+    momentum: Probability = 0.9
+    weight_decay: float = Field(5e-4, ge=0)
+
+
+class SAM(Schema):
+    """Sharpness-aware minimisation over SGD; `rho` is the radius (Foret et al., ICLR 2021)."""
+
+    lr: Positive = 1e-3
+    momentum: Probability = 0.9
+    rho: Positive = 0.05
+    weight_decay: float = Field(0.0, ge=0)
+
+
+class Optimizer(Schema):
+    """`optimizer`: the kind in `type`, and a block of settings for each kind."""
+
+    type: Literal["adam", "sgd", "sam"] = "adam"
+    adam: Adam = Adam()
+    sgd: SGD = SGD()
+    sam: SAM = SAM()
+
+
+class DetectorConfig(Schema):
+    """A detector and how it is trained: one YAML of config/detectors, with DeepfakeBench's keys.
+
+    Keys that DeepfakeBench does not have: `options` (the method's own settings, checked by its class), `precision` and
+    `accumulate`. `dataset_type` names the batch recipe. `nEpochs` epochs are run (DeepfakeBench runs one more).
+    """
+
+    model_name: str
+    backbone_name: str
+    backbone_config: BackboneConfig = BackboneConfig()
+    pretrained: str | None = None
+    loss_func: str | dict[str, Any] = "cross_entropy"
+    options: dict[str, Any] = {}
+
+    train_dataset: list[str] = []
+    test_dataset: list[str] = []
+    dataset_type: str = "frames"
+    compression: Literal["raw", "c23", "c40"] = "c23"
+    label_dict: dict[str, int] = {}
+    frame_num: FrameCount = FrameCount()
+    resolution: int = Field(256, ge=16)
+    with_mask: bool = False
+    with_landmark: bool = False
+    video_mode: bool = False
+    clip_size: int | None = None
+    use_data_augmentation: bool = True
+    data_aug: Augmentation = Augmentation()
+    mean: Triple = (0.5, 0.5, 0.5)
+    std: Triple = (0.5, 0.5, 0.5)
+
+    train_batchSize: int = Field(32, ge=1)
+    test_batchSize: int = Field(32, ge=1)
+    workers: int = Field(8, ge=0)
+    optimizer: Optimizer = Optimizer()
+    lr_scheduler: Literal["step", "cosine", "linear"] | None = None
+    lr_step: int = Field(3, ge=1)
+    lr_gamma: Positive = 0.4
+    lr_T_max: int | None = None
+    lr_eta_min: float = Field(0.0, ge=0)
+    nEpochs: int = Field(10, ge=1)
+    start_epoch: int = Field(0, ge=0)
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    accumulate: int = Field(1, ge=1)
+    metric_scoring: Literal["auc", "eer", "acc", "ap"] = "auc"
+    manualSeed: int = 1024
+
+
+# Keys without a reader in DeepfakeBench, and keys whose job an option of the command line does here.
+DEAD_DETECTOR_KEYS = {
+    "all_dataset": "no effect",
+    "balance_data": "no effect",
+    "cuda": "use --device",
+    "cudnn": "use --device",
+    "data_aug.brightness_prob": "no effect",
+    "dataset_json_folder": "use --data",
+    "ddp": "use torchrun",
+    "dry_run": "no effect",
+    "lmdb": "crops are always in LMDB",
+    "lmdb_dir": "use --data",
+    "local_rank": "use torchrun",
+    "log_dir": "use --out",
+    "logdir": "no effect",
+    "losstype": "no effect",
+    "mode": "no effect",
+    "ngpu": "no effect",
+    "rec_iter": "no effect",
+    "restore_ckpt": "use --resume",
+    "rgb_dir": "use --data",
+    "save_avg": "selection is on val",
+    "save_ckpt": "checkpoints are always written",
+    "save_epoch": "no effect",
+    "save_feat": "no effect",
+    "SWA": "no effect",
+    "task_target": "use --out",
+}
+
+
+class Profile(Schema):
+    """A preprocessing profile: config/preprocessing/NAME.yaml (METHODS 0, DEEPFAKEBENCH 1.9)."""
+
+    name: str
+    mode: Literal["exact"] = "exact"
+    resolution: int = Field(256, ge=32)
+    scale: Positive = 1.3
+    num_frames: int = Field(32, ge=1)
+    stride: int | None = Field(None, ge=1)
+    upsample: int = Field(1, ge=0, le=3)
+
+
+class ClassConfig(Schema):
+    """One class of a data set: the folder that holds it below the root, and what its media are."""
+
+    class_name: str
+    label: Literal[0, 1]
+    method: str
+    folder: str
+    masks: str | None = None
+
+
+class DatasetConfig(Schema):
+    """A data set: config/datasets/NAME.yaml. `layout` names the code that walks its folders."""
+
+    name: str
+    title: str
+    layout: str
+    classes: list[ClassConfig] = Field(min_length=1)
+    compressions: list[Literal["raw", "c23", "c40"]] = []
+    source: str = ""
+    licence: str = ""
+    note: str = ""
