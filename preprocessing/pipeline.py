@@ -1,0 +1,246 @@
+"""Preprocessing of a data set: clips are cropped in worker processes, one writer stores them, a manifest sums up."""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pandas as pd
+
+from config.errors import InputError
+from config.schema import DatasetConfig, Profile
+from preprocessing.clips import VIDEO_SUFFIXES, Clip, Image, UnreadableMediaError, read_frames
+from preprocessing.faces import Face, FaceCropper, Skip
+from preprocessing.landmarks import Predictor
+from preprocessing.layouts import list_clips
+from preprocessing.manifest import Row, read_manifest, write_manifest
+from preprocessing.store import FaceStoreWriter, encode_landmarks, landmarks_key, mask_key
+
+STORE_FORMAT = 1
+ENCODER = "png"
+CLIPS_IN_FLIGHT = 4
+
+
+def manifest_path(data: Path, profile: str, dataset: str) -> Path:
+    """Where the manifest of a data set lies below the data folder; its FaceStore lies beside it."""
+    return data / profile / f"{dataset}.parquet"
+
+
+def store_name(dataset: str) -> str:
+    """Folder name of a data set's FaceStore, as DeepfakeBench names it."""
+    return f"{dataset}_lmdb"
+
+
+def preprocess(
+    dataset: DatasetConfig,
+    root: Path,
+    data: Path,
+    profile: Profile,
+    predictor: Predictor,
+    *,
+    workers: int = 1,
+    compression: str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Crop all faces of a data set into its FaceStore and write its manifest. Goes on where an earlier call stopped.
+
+    Args:
+        dataset: what the data set consists of.
+        root: where its media lie.
+        data: folder for stores and manifests.
+        profile: how faces are cropped.
+        predictor: the landmark model.
+        workers: processes; 1 works in this one.
+        compression: only this compression level.
+        on_progress: called with (clips done, clips in all).
+
+    Returns:
+        The manifest's rows.
+
+    Raises:
+        InputError: nothing at `root`, or the store was made with another profile or predictor.
+    """
+    clips = list_clips(dataset, root, compression)
+    path = manifest_path(data, profile.name, dataset.name)
+    meta = _meta(dataset, profile, predictor)
+    writer = FaceStoreWriter(path.parent / store_name(dataset.name), meta)
+    try:
+        missing = [clip for clip in clips if not _is_done(writer, clip)]
+        job = _Job(root, profile, predictor, store_name(dataset.name))
+        done = len(clips) - len(missing)
+        for clip, result in _process(job, missing, workers):
+            writer.add(clip.video_id, result.values, [asdict(row) for row in result.rows])
+            done += 1
+            if on_progress:
+                on_progress(done, len(clips))
+        rows = [row for clip in clips for row in writer.rows(clip.video_id) or ()]
+    finally:
+        writer.close()
+    write_manifest(path, rows, meta)
+    return read_manifest(path)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipResult:
+    """What a clip gives: values for the FaceStore by key, and rows for the manifest."""
+
+    values: dict[str, bytes]
+    rows: list[Row]
+
+
+def process_clip(clip: Clip, cropper: FaceCropper, root: Path, store: str) -> ClipResult:
+    """Decode, crop and encode one clip. Whatever goes wrong with its media becomes a row with the reason.
+
+    Args:
+        clip: the clip.
+        cropper: holds the models.
+        root: the data set's root, to which `source_path` is relative.
+        store: name of the FaceStore, for the rows.
+    """
+    base = _base_row(clip, root, store)
+    if clip.skip:
+        return ClipResult({}, [replace(base, skip=clip.skip)])
+    values: dict[str, bytes] = {}
+    rows: list[Row] = []
+    try:
+        base = replace(base, sha1=_sha1(clip.files))
+        for index, frame, mask in _frames_with_masks(clip, cropper.profile):
+            row = replace(base, frame=index)
+            face: Face | Skip = Skip.UNREADABLE_FRAME
+            if frame is not None:
+                row = replace(row, height=frame.shape[0], width=frame.shape[1])
+                face = cropper.crop(frame, mask)
+            if isinstance(face, Skip):
+                rows.append(replace(row, skip=face.value))
+            else:
+                key = f"{clip.store_folder}/{index:03d}.png"
+                values.update(_encode(key, face))
+                rows.append(replace(row, face=0, key=key, detector_score=face.detector_score))
+    except (UnreadableMediaError, OSError) as error:
+        return ClipResult({}, [replace(base, skip=f"{Skip.UNREADABLE_MEDIA.value}: {error}")])
+    return ClipResult(values, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What every worker needs to know."""
+
+    root: Path
+    profile: Profile
+    predictor: Predictor
+    store: str
+
+
+class _Worker:
+    """A worker process: models are loaded once, when it starts."""
+
+    job: _Job
+    cropper: FaceCropper
+
+    @classmethod
+    def start(cls, job: _Job) -> None:
+        cv2.setNumThreads(1)
+        cls.job, cls.cropper = job, FaceCropper(job.profile, job.predictor)
+
+    @classmethod
+    def process(cls, clip: Clip) -> ClipResult:
+        return process_clip(clip, cls.cropper, cls.job.root, cls.job.store)
+
+
+def _process(job: _Job, clips: Iterable[Clip], workers: int) -> Iterator[tuple[Clip, ClipResult]]:
+    """Results in the order of `clips`; only a few clips for each worker are in flight at a time."""
+    if workers <= 1:
+        _Worker.start(job)
+        yield from ((clip, _Worker.process(clip)) for clip in clips)
+        return
+    with ProcessPoolExecutor(workers, initializer=_Worker.start, initargs=(job,)) as pool:
+        waiting: deque[tuple[Clip, Future[ClipResult]]] = deque()
+        try:
+            for clip in clips:
+                waiting.append((clip, pool.submit(_Worker.process, clip)))
+                if len(waiting) >= workers * CLIPS_IN_FLIGHT:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            for first, future in waiting:
+                yield first, future.result()
+        except BrokenProcessPool:
+            raise InputError(
+                "a worker process was killed (out of memory?); what is done is kept: run again with fewer --workers"
+            ) from None
+
+
+def _frames_with_masks(clip: Clip, profile: Profile) -> Iterator[tuple[int, Image | None, Image | None]]:
+    frames = read_frames(clip.files, profile.num_frames, profile.stride)
+    if clip.mask is None:
+        yield from ((index, frame, None) for index, frame in frames)
+        return
+    masks = {
+        index: cv2.cvtColor(mask, cv2.COLOR_BGR2GRAY)
+        for index, mask in read_frames((clip.mask,), profile.num_frames, profile.stride)
+        if mask is not None
+    }
+    yield from ((index, frame, masks.get(index)) for index, frame in frames)
+
+
+def _encode(key: str, face: Face) -> dict[str, bytes]:
+    values = {key: _png(face.crop), landmarks_key(key): encode_landmarks(face.landmarks)}
+    if face.mask is not None:
+        values[mask_key(key)] = _png(face.mask)
+    return values
+
+
+def _png(image: Image) -> bytes:
+    return cv2.imencode(".png", image)[1].tobytes()
+
+
+def _sha1(files: tuple[Path, ...]) -> str:
+    """Of the media's bytes; frames that come as images are hashed one after the other."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _is_done(writer: FaceStoreWriter, clip: Clip) -> bool:
+    """A clip that could not be read is tried again: the file may have been mended."""
+    rows = writer.rows(clip.video_id)
+    return rows is not None and not any(row["skip"].startswith(Skip.UNREADABLE_MEDIA.value) for row in rows)
+
+
+def _base_row(clip: Clip, root: Path, store: str) -> Row:
+    is_file = (len(clip.files) == 1 and clip.files[0].suffix.lower() in VIDEO_SUFFIXES) or clip.media == "image"
+    source = clip.files[0] if is_file else clip.files[0].parent
+    return Row(
+        dataset=clip.dataset,
+        split=clip.split,
+        label=clip.label,
+        class_name=clip.class_name,
+        method=clip.method,
+        compression=clip.compression,
+        video_id=clip.video_id,
+        media=clip.media,
+        identity_target=clip.identity_target,
+        identity_source=clip.identity_source,
+        store=store,
+        source_path=source.relative_to(root).as_posix(),
+        sha1="",
+    )
+
+
+def _meta(dataset: DatasetConfig, profile: Profile, predictor: Predictor) -> dict[str, Any]:
+    return {
+        "format": STORE_FORMAT,
+        "dataset": dataset.name,
+        "profile": profile.model_dump(mode="json"),
+        "predictor": predictor.name,
+        "predictor_git_blob": predictor.git_blob,
+        "predictor_sha256": predictor.sha256,
+        "encoder": ENCODER,
+        "versions": {package: version(package) for package in ("dlib-bin", "opencv-python-headless", "numpy")},
+    }

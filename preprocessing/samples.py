@@ -1,0 +1,174 @@
+"""Stored faces for training and evaluation: manifest rows in a fixed order, and the pixels behind them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from config.errors import InputError, unknown
+from preprocessing.clips import Image, choose_frames, decode_image
+from preprocessing.manifest import manifest_meta, manifest_sha256, read_manifest
+from preprocessing.pipeline import manifest_path
+from preprocessing.store import FaceStore, decode_landmarks, landmarks_key, mask_key
+
+
+class BrokenSampleError(Exception):
+    """A stored face whose value is missing or cannot be decoded. Never replaced by another sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A stored face.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        landmark: (81, 2) float32, x and y in pixels of the image, or None if not asked for.
+        mask: (H, W) uint8, 0 or 255, or None if not asked for; all 0 for a real face, which has none stored.
+    """
+
+    image: Image
+    landmark: npt.NDArray[np.float32] | None = None
+    mask: Image | None = None
+
+
+class FaceSet:
+    """Faces of one or several data sets in canonical order; goes to worker processes as it is.
+
+    Args:
+        rows: manifest rows of stored faces, with a column `store_path` (the FaceStore's folder).
+        with_landmark: read landmarks.
+        with_mask: read masks.
+    """
+
+    def __init__(self, rows: pd.DataFrame, *, with_landmark: bool = False, with_mask: bool = False) -> None:
+        self.rows = rows.reset_index(drop=True)
+        self.labels: npt.NDArray[np.int64] = self.rows["label"].to_numpy(np.int64)
+        self.with_landmark = with_landmark
+        self.with_mask = with_mask
+        self._keys = self.rows["key"].to_list()
+        self._store_paths = self.rows["store_path"].to_list()
+        self._stores = {path: FaceStore(Path(path)) for path in set(self._store_paths)}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the rows."""
+        return manifest_sha256(self.rows.drop(columns=["store_path"]))
+
+    def read(self, index: int) -> Sample:
+        """The face at `index`.
+
+        Raises:
+            BrokenSampleError: its value in the store is missing or cannot be decoded.
+        """
+        key, store_path = self._keys[index], self._store_paths[index]
+        store = self._stores[store_path]
+        try:
+            image = cv2.cvtColor(_decode(store.get(key), key), cv2.COLOR_BGR2RGB)
+            landmark = decode_landmarks(store.get(landmarks_key(key))) if self.with_landmark else None
+            mask = self._mask(store, key, image.shape[:2], self.labels[index]) if self.with_mask else None
+        except KeyError as error:
+            raise BrokenSampleError(f"{store_path}: no value under {error}") from None
+        except ValueError as error:
+            raise BrokenSampleError(f"{store_path}: {key}: {error}") from None
+        return Sample(image, landmark, mask)
+
+    def _mask(self, store: FaceStore, key: str, shape: tuple[int, int], label: int) -> Image:
+        if label == 0:
+            return np.zeros(shape, np.uint8)
+        return _decode(store.get(mask_key(key)), key, cv2.IMREAD_GRAYSCALE)
+
+
+def open_faces(
+    data: Path,
+    datasets: Sequence[str],
+    split: str,
+    *,
+    profile: str = "dfb",
+    frames: int = 32,
+    compression: str | None = None,
+    with_landmark: bool = False,
+    with_mask: bool = False,
+) -> FaceSet:
+    """The stored faces of one split of some data sets.
+
+    Args:
+        data: folder of stores and manifests.
+        datasets: names, in the order given.
+        split: train, val or test.
+        profile: name of the preprocessing profile.
+        frames: at most so many faces of each video, spread evenly over the stored ones.
+        compression: only this level; None for all.
+        with_landmark: samples carry landmarks.
+        with_mask: samples carry masks.
+
+    Raises:
+        InputError: a data set is not preprocessed, or the split holds no face.
+    """
+    parts = [load_rows(data, name, split, profile=profile, compression=compression) for name in datasets]
+    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    faces = spread(rows[rows["skip"] == ""], frames) if len(rows) else rows
+    if not len(faces):
+        raise InputError(f"no stored face in split '{split}' of {', '.join(datasets) or 'no data set'} below {data}")
+    return FaceSet(faces, with_landmark=with_landmark, with_mask=with_mask)
+
+
+def load_rows(
+    data: Path, dataset: str, split: str, *, profile: str = "dfb", compression: str | None = None
+) -> pd.DataFrame:
+    """Manifest rows of one split, skips included, with the column `store_path`.
+
+    Raises:
+        InputError: the data set is not preprocessed, or has no such split or compression level.
+    """
+    path = manifest_path(data, profile, dataset)
+    if not path.is_file():
+        made = sorted(entry.stem for entry in path.parent.glob("*.parquet"))
+        if dataset not in made and made:
+            raise InputError(f"{unknown('preprocessed data set', dataset, made)} (below {path.parent})")
+    rows = read_manifest(path)
+    chosen = rows[(rows["split"] == split) & (rows["compression"].isin([compression, ""]) if compression else True)]
+    if not len(chosen):
+        splits = ", ".join(sorted(filter(None, rows["split"].unique())))
+        levels = ", ".join(sorted(filter(None, rows["compression"].unique()))) or "none"
+        level = f" at compression {compression}" if compression else ""
+        raise InputError(
+            f"{dataset} has nothing in split '{split}'{level}; it has splits {splits}, compression {levels}"
+        )
+    return chosen.assign(store_path=[str(_inside(path.parent, store)) for store in chosen["store"]])
+
+
+def predictor_name(data: Path, dataset: str, profile: str = "dfb") -> str:
+    """Name of the landmark predictor a data set was preprocessed with."""
+    return str(manifest_meta(manifest_path(data, profile, dataset)).get("predictor", "unknown"))
+
+
+def spread(rows: pd.DataFrame, frames: int) -> pd.DataFrame:
+    """At most `frames` frames of each video, evenly spread over those given; all faces of a frame are kept."""
+    sampled = rows[["video_id", "frame"]].drop_duplicates()
+    by_video = sampled.groupby("video_id", sort=False)["frame"]
+    counts = by_video.transform("size")
+    chosen = {count: set(choose_frames(count, frames)) for count in counts.unique()}
+    kept = [position in chosen[count] for position, count in zip(by_video.cumcount(), counts, strict=True)]
+    return rows.merge(sampled[kept], on=["video_id", "frame"], how="inner")
+
+
+def _decode(value: bytes, key: str, flags: int = cv2.IMREAD_COLOR) -> Image:
+    image = decode_image(np.frombuffer(value, dtype=np.uint8), flags)
+    if image is None:
+        raise ValueError("the value is not an image")
+    return image
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A path that a data file names, refused if it leaves its folder."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise InputError(f"the manifest in {folder} names a store outside of it: {name}")
+    return path

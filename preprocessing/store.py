@@ -1,0 +1,201 @@
+"""The FaceStore: face crops, landmarks and masks of one data set in LMDB, under DeepfakeBench's keys."""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import lmdb
+import numpy as np
+import numpy.typing as npt
+
+from config.errors import InputError
+
+META_KEY = b"__meta__"
+ROWS_PREFIX = b"__rows__/"
+FIRST_MAP_SIZE = 1 << 26
+LONGEST_KEY = 511
+# Meta entries that decide what the pixels are; the others (versions) are only recorded.
+DECISIVE = ("format", "dataset", "profile", "predictor_sha256", "encoder")
+
+
+def landmarks_key(key: str) -> str:
+    """Key of the landmarks that belong to a crop: .../frames/VIDEO/012.png -> .../landmarks/VIDEO/012.npy."""
+    return _sibling(key, "landmarks", ".npy")
+
+
+def mask_key(key: str) -> str:
+    """Key of the mask that belongs to a crop: .../frames/VIDEO/012.png -> .../masks/VIDEO/012.png."""
+    return _sibling(key, "masks", ".png")
+
+
+def encode_landmarks(landmarks: npt.NDArray[np.int64]) -> bytes:
+    """(81, 2) integers as the bytes of a .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, landmarks.astype(np.int32), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def decode_landmarks(value: bytes) -> npt.NDArray[np.float32]:
+    """(81, 2) landmarks from a .npy file's bytes, or from DeepfakeBench's headerless int32 or int64 payload.
+
+    Raises:
+        ValueError: neither.
+    """
+    if value.startswith(b"\x93NUMPY"):
+        points = np.load(io.BytesIO(value), allow_pickle=False)
+    else:
+        kinds = {81 * 2 * 4: np.int32, 81 * 2 * 8: np.int64}
+        if len(value) not in kinds:
+            raise ValueError(f"{len(value)} bytes are no 81 landmarks")
+        points = np.frombuffer(value, dtype=kinds[len(value)]).reshape(81, 2)
+    if points.shape != (81, 2):
+        raise ValueError(f"landmarks have shape {points.shape}, not (81, 2)")
+    return points.astype(np.float32)
+
+
+class FaceStore:
+    """A FaceStore, or DeepfakeBench's own LMDB, for reading.
+
+    Opened when first read and anew in each process, without lock or readahead, so that it can be handed to workers.
+
+    Args:
+        path: the LMDB folder.
+
+    Raises:
+        InputError: the folder is missing or is no LMDB (on first use).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._env: lmdb.Environment | None = None
+        self._pid = 0
+
+    def get(self, key: str) -> bytes:
+        """The value under a POSIX key; DeepfakeBench's backslash spellings of it are tried as well.
+
+        Raises:
+            KeyError: there is none.
+        """
+        with self._environment().begin(buffers=False) as txn:
+            for spelling in _spellings(key):
+                value = txn.get(spelling)
+                if value is not None:
+                    return bytes(value)
+        raise KeyError(key)
+
+    def keys(self) -> Iterator[str]:
+        """All keys of crops, landmarks and masks, as they are stored."""
+        with self._environment().begin() as txn:
+            for raw in txn.cursor().iternext(keys=True, values=False):
+                if not bytes(raw).startswith(b"__"):
+                    yield bytes(raw).decode()
+
+    def meta(self) -> dict[str, Any]:
+        """Profile, predictor, encoder and versions the store was made with; empty for DeepfakeBench's LMDBs."""
+        with self._environment().begin() as txn:
+            value = txn.get(META_KEY)
+        return json.loads(bytes(value)) if value is not None else {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "_env": None, "_pid": 0}
+
+    def _environment(self) -> lmdb.Environment:
+        if self._env is None or self._pid != os.getpid():
+            if not (self.path / "data.mdb").is_file():
+                raise InputError(f"{self.path} is not an LMDB folder (it has no data.mdb)")
+            try:
+                self._env = lmdb.open(str(self.path), readonly=True, lock=False, readahead=False, meminit=False)
+            except lmdb.Error as error:
+                raise InputError(f"cannot open the LMDB {self.path}: {error}") from None
+            self._pid = os.getpid()
+        return self._env
+
+
+class FaceStoreWriter:
+    """Writes a FaceStore, one transaction for each clip, so that a kill leaves only whole clips behind.
+
+    With the faces of a clip go its manifest rows: what is in the store says by itself which clips are done.
+
+    Args:
+        path: the LMDB folder; made if missing.
+        meta: what the pixels depend on (see DECISIVE) and versions for the record.
+
+    Raises:
+        InputError: the folder already holds a store made otherwise, or cannot be written.
+    """
+
+    def __init__(self, path: Path, meta: Mapping[str, Any]) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._env = lmdb.open(str(path), map_size=FIRST_MAP_SIZE, meminit=False)
+        except (OSError, lmdb.Error) as error:
+            raise InputError(f"cannot write the face store {path}: {error}") from None
+        with self._env.begin() as txn:
+            stored = txn.get(META_KEY)
+        if stored is None:
+            self._put({META_KEY: json.dumps(dict(meta), sort_keys=True).encode()})
+        else:
+            _refuse_other_store(path, json.loads(stored), meta)
+
+    def add(self, video_id: str, values: Mapping[str, bytes], rows: list[dict[str, Any]]) -> None:
+        """Store a clip's values and its manifest rows in one transaction."""
+        entries = {key.encode(): value for key, value in values.items()}
+        too_long = [key for key in entries if len(key) > LONGEST_KEY]
+        if too_long:
+            raise InputError(f"path too long for LMDB (over {LONGEST_KEY} bytes): {too_long[0].decode()}")
+        entries[_rows_key(video_id)] = json.dumps(rows).encode()
+        self._put(entries)
+
+    def rows(self, video_id: str) -> list[dict[str, Any]] | None:
+        """The manifest rows of a clip, or None if it is not stored yet."""
+        with self._env.begin() as txn:
+            value = txn.get(_rows_key(video_id))
+        return None if value is None else json.loads(value)
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._env.sync(True)
+        self._env.close()
+
+    def _put(self, entries: Mapping[bytes, bytes]) -> None:
+        while True:
+            try:
+                with self._env.begin(write=True) as txn:
+                    for key, value in entries.items():
+                        txn.put(key, value)
+                return
+            except lmdb.MapFullError:
+                self._env.set_mapsize(self._env.info()["map_size"] * 2)
+            except lmdb.Error as error:
+                raise InputError(f"cannot write the face store {self.path}: {error}") from None
+
+
+def _refuse_other_store(path: Path, stored: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+    for entry in DECISIVE:
+        if stored.get(entry) != meta.get(entry):
+            raise InputError(
+                f"{path} was made with another {entry.replace('_', ' ')} ({stored.get(entry)}, now {meta.get(entry)}); "
+                "choose another --data folder or delete it"
+            )
+
+
+def _rows_key(video_id: str) -> bytes:
+    return ROWS_PREFIX + hashlib.sha256(video_id.encode()).hexdigest().encode()
+
+
+def _sibling(key: str, folder: str, suffix: str) -> str:
+    parts = list(PurePosixPath(key).parts)
+    position = len(parts) - 1 - parts[::-1].index("frames")
+    parts[position] = folder
+    return str(PurePosixPath(*parts).with_suffix(suffix))
+
+
+def _spellings(key: str) -> Iterator[bytes]:
+    yield key.encode()
+    yield key.replace("/", "\\").encode()
+    yield key.replace("/", "\\", 1).encode()
