@@ -1,0 +1,314 @@
+"""The score table: a row per face, streamed to Parquet, with a JSON record of how it came about beside it."""
+
+import dataclasses
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import ArrayLike
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from config.errors import InputError
+from evaluation.files import whole_file, write_bytes, writing
+
+SCHEMA = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("compression", pa.string(), nullable=False),
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("frame", pa.int32(), nullable=False),
+        pa.field("face", pa.int16(), nullable=False),
+        pa.field("label", pa.int8(), nullable=False),
+        pa.field("class_name", pa.string(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("perturbation", pa.string(), nullable=False),
+        pa.field("level", pa.int16(), nullable=False),
+        pa.field("draw", pa.int32(), nullable=False),
+        pa.field("score", pa.float64(), nullable=True),
+    ]
+)
+"""The columns. `face` is -1 and `score` null where no face was found; `label` is 0 real, 1 fake; `score` is P(fake)."""
+
+CLEAN = "none"
+"""The `perturbation` of an image that was left as it is (level 0, draw 0)."""
+
+_TEXT = [name for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True) if kind == pa.string()]
+_ROW_GROUP = 65_536
+# What can change a score or a metric; the rest of the environment cannot.
+_PACKAGES = (
+    "assay-deepfake",
+    "dlib-bin",
+    "efficientnet-pytorch",
+    "lmdb",
+    "numpy",
+    "opencv-python-headless",
+    "pandas",
+    "pyarrow",
+    "timm",
+    "torch",
+    "torchvision",
+)
+
+
+class ScoreWriter:
+    """Streams batches of scores to one Parquet file, which appears under its name only when it is complete.
+
+    Used as a context manager. Memory does not grow with the number of rows; an error or a kill inside the block leaves
+    no file, or the former one.
+
+    Args:
+        path: the Parquet file to write; its folders are made.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.n_rows = 0
+        self._pending: list[pa.Table] = []
+        self._n_pending = 0
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            partial = stack.enter_context(whole_file(self.path))
+            with writing(self.path):
+                self._parquet = pq.ParquetWriter(partial, SCHEMA, compression="zstd", write_page_checksum=True)
+            stack.push(self._close)
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, columns: Mapping[str, ArrayLike] | pd.DataFrame) -> None:
+        """Append rows.
+
+        Args:
+            columns: all columns of `SCHEMA` by name, each (N,); a score is P(fake) in [0, 1], and None or NaN exactly
+                where `face` is -1.
+
+        Raises:
+            InputError: a face has no score, a score or label is out of range, or a faceless row has a score.
+            ValueError: a column is missing, is not in the schema, or has another length.
+        """
+        if set(columns.keys()) != set(SCHEMA.names):
+            raise ValueError(f"score columns must be {SCHEMA.names}, not {list(columns.keys())}")
+        arrays = [pa.array(np.asarray(columns[kind.name]), kind.type, from_pandas=True) for kind in SCHEMA]
+        batch = pa.Table.from_arrays(arrays, schema=SCHEMA)
+        if problem := _problem(batch):
+            raise InputError(f"cannot store scores in {self.path}: {problem}")
+        self._pending.append(batch)
+        self._n_pending += batch.num_rows
+        self.n_rows += batch.num_rows
+        if self._n_pending >= _ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            with writing(self.path):
+                self._parquet.write_table(pa.concat_tables(self._pending))
+        self._pending, self._n_pending = [], 0
+
+    def _close(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._flush()
+        finally:
+            with writing(self.path):
+                self._parquet.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Read a score table whole.
+
+    Returns:
+        One row per face with the columns of `SCHEMA`; text columns are categorical, a missing score is NaN.
+
+    Raises:
+        InputError: the file is missing, is not Parquet, was cut short or altered, or is not a score table.
+    """
+    if not path.is_file():
+        raise InputError(f"no score table at {path}")
+    try:
+        table = pq.read_table(path, read_dictionary=_TEXT, page_checksum_verification=True, partitioning=None)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is not a whole Parquet file: it was cut short or altered, or is no score table"
+        ) from error
+    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    if missing:
+        raise InputError(f"{path} is not a score table: it has no column '{missing[0]}'")
+    try:
+        table = table.select(SCHEMA.names).cast(_with_categories(SCHEMA)).unify_dictionaries()
+    except (pa.ArrowException, ValueError) as error:
+        raise InputError(
+            f"{path} is not a score table: a column has another type or an empty field ({error})"
+        ) from error
+    if problem := _problem(table):
+        raise InputError(f"{path} is not a sound score table: {problem}")
+    return table.to_pandas()
+
+
+def _with_categories(schema: pa.Schema) -> pa.Schema:
+    """The same schema with text as integer codes into a dictionary, which pandas reads as categories."""
+    coded = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([kind.with_type(coded) if kind.name in _TEXT else kind for kind in schema])
+
+
+def _problem(table: pa.Table) -> str | None:
+    """What is wrong with the first unsound row, in words that follow a colon; None if all rows are sound."""
+    score = table["score"].to_numpy()
+    has_face = table["face"].to_numpy() >= 0
+    label = table["label"].to_numpy()
+    scored = ~np.isnan(score)
+    checks = {
+        "has a face but no score (not a number)": has_face & ~scored,
+        "has a score but no face": ~has_face & scored,
+        "has a score outside [0, 1]": scored & ((score < 0) | (score > 1)),
+        "has a label other than 0 and 1": (label != 0) & (label != 1),
+    }
+    for words, wrong in checks.items():
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            return f"frame {table['frame'][row]} of video '{table['video_id'][row]}' {words}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The software and hardware that a result came from.
+
+    Attributes:
+        python: version of the interpreter.
+        platform: operating system and architecture.
+        packages: installed version of each package that can change a score.
+        cuda: CUDA version that torch was built with and uses, or None on CPU.
+        gpu: name of the first GPU, or None.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    python: str
+    platform: str
+    packages: dict[str, str]
+    cuda: str | None = None
+    gpu: str | None = None
+
+
+def environment() -> Environment:
+    """Collect versions without importing torch; CUDA and GPU are told only if torch is imported already."""
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    torch = sys.modules.get("torch")
+    on_gpu = torch is not None and torch.cuda.is_available()
+    return Environment(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        packages=packages,
+        cuda=torch.version.cuda if torch is not None and on_gpu else None,
+        gpu=torch.cuda.get_device_name(0) if torch is not None and on_gpu else None,
+    )
+
+
+def git_commit() -> str | None:
+    """Commit of the checkout that this code runs from ("-dirty" if tracked files were changed), None without git."""
+    checkout = Path(__file__).resolve().parent.parent
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRecord:
+    """How a score table came about: what a reader needs to judge it, and to make it again.
+
+    Attributes:
+        detector: registered name of the detector.
+        weights_sha256: hash of the weights file.
+        manifest_sha256: hash of the manifest whose faces were scored.
+        protocol: name of the evaluation protocol ("corrected", "dfb_legacy").
+        protocol_version: its integer version; scores of different versions are not comparable.
+        seed: seed of everything random in the evaluation.
+        wall_seconds: time the evaluation took.
+        n_videos: videos and stills in the table, with or without a face.
+        n_frames: frames in the table, with or without a face.
+        n_faceless_frames: those of them in which no face was found.
+        environment: software and hardware, from `environment()`.
+        git_commit: commit of this project, from `git_commit()`.
+        skipped: how many frames or videos were left out, by reason.
+        notes: whatever a reader must know beside a number, above all substitutes (which landmark predictor, ...).
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    detector: str
+    weights_sha256: str
+    manifest_sha256: str
+    protocol: str
+    protocol_version: int
+    seed: int
+    wall_seconds: float
+    n_videos: int
+    n_frames: int
+    n_faceless_frames: int
+    environment: Environment
+    git_commit: str | None
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @staticmethod
+    def beside(scores: Path) -> Path:
+        """Where the record of the score table `scores` lies: the same name with the suffix .json."""
+        return scores.with_suffix(".json")
+
+    def write(self, path: Path) -> None:
+        """Write the record as JSON.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
+        write_bytes(path, f"{text}\n".encode())
+
+    @classmethod
+    def read(cls, path: Path) -> "ScoreRecord":
+        """Read a record back.
+
+        Raises:
+            InputError: the file is missing, is not JSON, or is not a score record.
+        """
+        try:
+            return TypeAdapter(cls).validate_json(path.read_bytes())
+        except OSError as error:
+            raise InputError(f"cannot read the score record {path}: {error.strerror or error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise InputError(f"{path} is not a score record: {where + ': ' if where else ''}{first['msg']}") from error
