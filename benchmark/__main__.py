@@ -1,0 +1,5 @@
+"""`python -m benchmark` is `assay`."""
+
+from benchmark.cli import main
+
+main()

@@ -1,0 +1,221 @@
+"""The command line `assay`. Commands are thin; what they do is imported when they run, so that --help costs nothing."""
+
+import logging
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from config.errors import InputError
+
+app = typer.Typer(
+    help="A benchmark harness for face-deepfake detectors.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of face stores and manifests.")]
+Sets = Annotated[list[str] | None, typer.Option(help="Data set; may be given several times.")]
+Assignments = Annotated[list[str] | None, typer.Option("--set", help="Override: a.b=value; may be repeated.")]
+Plugin = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file that registers more; repeatable.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU when there is one.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes; default: one for each core.")]
+Landmarks = Annotated[Path | None, typer.Option(help="81-point dlib predictor; default: $ASSAY_LANDMARKS, else ours.")]
+
+
+class Kind(StrEnum):
+    """What `assay list` lists."""
+
+    detectors = "detectors"
+    backbones = "backbones"
+    losses = "losses"
+    recipes = "recipes"
+    datasets = "datasets"
+    layouts = "layouts"
+    perturbations = "perturbations"
+
+
+class Format(StrEnum):
+    """How `assay table` writes."""
+
+    csv = "csv"
+    md = "md"
+    tex = "tex"
+    html = "html"
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence and exit code 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    # Broken videos are counted and listed; ffmpeg need not complain as well.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    try:
+        app()
+    except InputError as error:
+        print(f"assay: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("assay: interrupted; the same command goes on from here", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+
+
+@app.command("list")
+def list_command(kind: Annotated[Kind, typer.Argument(help="What to list.")], plugin: Plugin = None) -> None:
+    """List what can be chosen by name."""
+    from benchmark.listing import names
+
+    _load_plugins(plugin)
+    for name, about in names(kind.value):
+        typer.echo(f"{name:24} {about}".rstrip())
+
+
+@app.command()
+def preprocess(
+    dataset: Annotated[str, typer.Argument(help="A data set (assay list datasets) or a YAML file.")],
+    root: Annotated[Path, typer.Option(help="Folder that holds its videos or images.")],
+    data: Data = Path("data"),
+    profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of each video; default 32.")] = None,
+    stride: Annotated[int | None, typer.Option(min=1, help="Every n-th frame instead.")] = None,
+    compression: Annotated[str | None, typer.Option(help="Only this level: raw, c23 or c40.")] = None,
+    landmarks: Landmarks = None,
+    workers: Workers = None,
+    plugin: Plugin = None,
+) -> None:
+    """Videos or images to aligned face crops with landmarks, in LMDB with a manifest."""
+    from benchmark.runs import preprocess_dataset
+
+    _load_plugins(plugin)
+    preprocess_dataset(
+        dataset,
+        root,
+        data,
+        profile=profile,
+        frames=frames,
+        stride=stride,
+        compression=compression,
+        landmarks=landmarks,
+        workers=_workers(workers),
+        console=_console(),
+    )
+
+
+@app.command()
+def train(
+    detector: Annotated[str, typer.Argument(help="A detector (assay list detectors) or a YAML file.")],
+    train: Sets = None,
+    data: Data = Path("data"),
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: results/runs/DETECTOR.")] = None,
+    profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
+    set: Assignments = None,  # noqa: A002
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    device: Device = "auto",
+    workers: Workers = None,
+    plugin: Plugin = None,
+) -> None:
+    """Train a detector; the best epoch is chosen on the source's val split."""
+    from benchmark.runs import train_detector
+
+    _load_plugins(plugin)
+    train_detector(
+        detector,
+        data,
+        out,
+        train_sets=train,
+        profile=profile,
+        overrides=set or (),
+        resume=resume,
+        device=device,
+        workers=_workers(workers),
+        console=_console(),
+    )
+
+
+@app.command()
+def evaluate(
+    weights: Annotated[Path, typer.Argument(help="A run folder, or weights (.safetensors, .pth).")],
+    test: Annotated[list[str], typer.Option(help="Data set; may be given several times.")],
+    data: Data = Path("data"),
+    out: Annotated[Path | None, typer.Option(help="Where to write; default: beside the weights.")] = None,
+    split: Annotated[str, typer.Option(help="Split to score.")] = "test",
+    profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
+    detector: Annotated[str | None, typer.Option(help="Detector of weights that do not say it themselves.")] = None,
+    set: Assignments = None,  # noqa: A002
+    device: Device = "auto",
+    workers: Workers = None,
+    plugin: Plugin = None,
+) -> None:
+    """Score test sets; write score tables, records and metrics."""
+    from benchmark.runs import evaluate_weights
+
+    _load_plugins(plugin)
+    evaluate_weights(
+        weights,
+        test,
+        data,
+        out,
+        split=split,
+        profile=profile,
+        detector_name=detector,
+        overrides=set or (),
+        device=device,
+        workers=_workers(workers),
+        console=_console(),
+    )
+
+
+@app.command()
+def table(
+    scores: Annotated[list[Path], typer.Argument(help="Score tables (scores.parquet) or folders that hold some.")],
+    metric: Annotated[str, typer.Option(help="frame_auc, video_auc, frame_eer, frame_ap, ...")] = "frame_auc",
+    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.md,  # noqa: A002
+) -> None:
+    """One leaderboard of score tables: a row for each run, a column for each test set."""
+    from benchmark.leaderboard import leaderboard
+    from evaluation.tables import Table
+
+    made: Table = leaderboard(scores, metric)
+    typer.echo(made.render(format.value))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
+    faces: Annotated[Path | None, typer.Option(help="Your own photographs instead of the embedded stills.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the clips and of training.")] = 0,
+    landmarks: Landmarks = None,
+    device: Device = "auto",
+    workers: Workers = None,
+) -> None:
+    """Everything on the embedded data set, in minutes: videos, crops, training, tables, an HTML report."""
+    from benchmark.demo.run import run_demo
+
+    run_demo(
+        out,
+        faces=faces,
+        seed=seed,
+        landmarks=landmarks,
+        device=device,
+        workers=_workers(workers),
+        console=_console(),
+    )
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True)
+
+
+def _workers(given: int | None) -> int:
+    return len(os.sched_getaffinity(0)) if given is None and hasattr(os, "sched_getaffinity") else (given or 0)
+
+
+def _load_plugins(paths: list[Path] | None) -> Any:
+    from config.registry import load_plugin
+
+    for path in paths or ():
+        load_plugin(path)
