@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from config.errors import InputError
-from evaluation.files import whole_file, write_bytes, writing
+from config.files import atomic_path
 
 SCHEMA = pa.schema(
     [
@@ -85,9 +85,8 @@ class ScoreWriter:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            partial = stack.enter_context(whole_file(self.path))
-            with writing(self.path):
-                self._parquet = pq.ParquetWriter(partial, SCHEMA, compression="zstd", write_page_checksum=True)
+            partial = stack.enter_context(atomic_path(self.path))
+            self._parquet = pq.ParquetWriter(partial, SCHEMA, compression="zstd", write_page_checksum=True)
             stack.push(self._close)
             self._stack = stack.pop_all()
         return self
@@ -117,8 +116,7 @@ class ScoreWriter:
 
     def _flush(self) -> None:
         if self._pending:
-            with writing(self.path):
-                self._parquet.write_table(pa.concat_tables(self._pending))
+            self._parquet.write_table(pa.concat_tables(self._pending))
         self._pending, self._n_pending = [], 0
 
     def _close(
@@ -128,8 +126,7 @@ class ScoreWriter:
             if error is None:
                 self._flush()
         finally:
-            with writing(self.path):
-                self._parquet.close()
+            self._parquet.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -295,7 +292,8 @@ class ScoreRecord:
             InputError: the file cannot be written.
         """
         text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
-        write_bytes(path, f"{text}\n".encode())
+        with atomic_path(path) as partial:
+            partial.write_text(f"{text}\n", encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> "ScoreRecord":
