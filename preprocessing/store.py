@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,6 +21,8 @@ FIRST_MAP_SIZE = 1 << 26
 LONGEST_KEY = 511
 # Meta entries that decide what the pixels are; the others (versions) are only recorded.
 DECISIVE = ("format", "dataset", "profile", "predictor_sha256", "encoder")
+# LMDB lets a process open a file once: stores of the same folder share the environment while any of them lives.
+_open: "weakref.WeakValueDictionary[tuple[int, Path], lmdb.Environment]" = weakref.WeakValueDictionary()
 
 
 def landmarks_key(key: str) -> str:
@@ -105,13 +108,7 @@ class FaceStore:
 
     def _environment(self) -> lmdb.Environment:
         if self._env is None or self._pid != os.getpid():
-            if not (self.path / "data.mdb").is_file():
-                raise InputError(f"{self.path} is not an LMDB folder (it has no data.mdb)")
-            try:
-                self._env = lmdb.open(str(self.path), readonly=True, lock=False, readahead=False, meminit=False)
-            except lmdb.Error as error:
-                raise InputError(f"cannot open the LMDB {self.path}: {error}") from None
-            self._pid = os.getpid()
+            self._env, self._pid = _open_read_only(self.path.resolve()), os.getpid()
         return self._env
 
 
@@ -173,6 +170,22 @@ class FaceStoreWriter:
                 self._env.set_mapsize(self._env.info()["map_size"] * 2)
             except lmdb.Error as error:
                 raise InputError(f"cannot write the face store {self.path}: {error}") from None
+
+
+def _open_read_only(path: Path) -> lmdb.Environment:
+    env = _open.get((os.getpid(), path))
+    if env is None:
+        for (pid, opened), inherited in list(_open.items()):
+            if opened == path and pid != os.getpid():
+                inherited.close()  # came over by fork: not usable here, and it keeps LMDB from opening the file anew
+        if not (path / "data.mdb").is_file():
+            raise InputError(f"{path} is not an LMDB folder (it has no data.mdb)")
+        try:
+            env = lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False)
+        except lmdb.Error as error:
+            raise InputError(f"cannot open the LMDB {path}: {error}") from None
+        _open[os.getpid(), path] = env
+    return env
 
 
 def _refuse_other_store(path: Path, stored: Mapping[str, Any], meta: Mapping[str, Any]) -> None:

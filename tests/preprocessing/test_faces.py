@@ -1,0 +1,84 @@
+"""The aligned crop: constants, the transform, and what dlib and the predictor make of real pictures."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.load import load_config
+from config.schema import Profile
+from preprocessing.faces import ALIGNMENT_POINTS, Face, FaceCropper, Skip, similarity_transform, target_points
+from preprocessing.landmarks import find_predictor
+from tests.faces import still
+
+PROFILE = load_config(Profile, "dfb")
+
+
+@pytest.fixture(scope="module")
+def cropper() -> FaceCropper:
+    return FaceCropper(PROFILE, find_predictor(environ={}))
+
+
+def test_target_points_are_those_of_deepfakebench():
+    # DEEPFAKEBENCH 1.9, read off the public code at 256 pixels and scale 1.3
+    expected = [(96.870, 120.433), (158.825, 120.090), (128.044, 155.669), (102.592, 191.939), (153.899, 191.656)]
+    np.testing.assert_allclose(target_points(256, 1.3), expected, atol=5e-4)
+
+
+@given(
+    angle=st.floats(-3, 3),
+    scale=st.floats(0.1, 10),
+    shift=st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
+)
+def test_an_exact_similarity_is_recovered(angle, scale, shift):
+    source = target_points(256, 1.3)
+    rotation = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix = similarity_transform(source, source @ rotation.T + shift)
+    np.testing.assert_allclose(matrix, np.column_stack([rotation, shift]), atol=1e-6)
+
+
+def test_the_transform_is_the_least_squares_one():
+    rng = np.random.default_rng(1)
+    source, target = rng.normal(size=(5, 2)), rng.normal(size=(5, 2))
+    # rows of [x, -y, 1, 0] and [y, x, 0, 1] times (a, b, tx, ty) give the mapped x and y
+    design = np.zeros((10, 4))
+    design[0::2] = np.column_stack([source[:, 0], -source[:, 1], np.ones(5), np.zeros(5)])
+    design[1::2] = np.column_stack([source[:, 1], source[:, 0], np.zeros(5), np.ones(5)])
+    a, b, tx, ty = np.linalg.lstsq(design, target.reshape(-1), rcond=None)[0]
+    np.testing.assert_allclose(similarity_transform(source, target), [[a, -b, tx], [b, a, ty]], atol=1e-12)
+
+
+def test_a_face_is_aligned_to_the_template(cropper):
+    face = cropper.crop(still())
+    assert isinstance(face, Face)
+    assert face.crop.shape == (256, 256, 3)
+    assert face.landmarks.shape == (81, 2)
+    found = face.landmarks[list(ALIGNMENT_POINTS)]
+    assert np.abs(found - target_points(256, 1.3)).max() < 12
+
+
+def test_the_largest_face_is_taken(cropper):
+    large, small = still(0), cv2.resize(still(1), None, fx=0.5, fy=0.5)
+    frame = np.zeros((400, 600, 3), np.uint8)
+    frame[:, :400] = cv2.resize(large, (400, 400))
+    frame[100 : 100 + small.shape[0], 400 : 400 + small.shape[1]] = small
+    alone, among = cropper.crop(cv2.resize(large, (400, 400))), cropper.crop(frame)
+    assert isinstance(alone, Face)
+    assert isinstance(among, Face)
+    assert np.abs(alone.crop.astype(int) - among.crop).mean() < 8
+
+
+def test_the_mask_follows_the_crop_and_is_binary(cropper):
+    frame = still()
+    mask = np.zeros(frame.shape[:2], np.uint8)
+    mask[: frame.shape[0] // 2] = 2  # above the threshold of 1
+    face = cropper.crop(frame, mask)
+    assert isinstance(face, Face)
+    assert set(np.unique(face.mask)) == {0, 255}
+    assert face.mask[:64].mean() > 200
+    assert face.mask[-32:].mean() < 5
+
+
+def test_no_face_is_an_answer(cropper):
+    assert cropper.crop(np.full((200, 200, 3), 127, np.uint8)) is Skip.NO_FACE
