@@ -1,0 +1,132 @@
+"""Image operators that training augmentation and evaluation perturbations share, and the way into a network.
+
+Pure functions: the same arguments give the same pixels in any process. Images are (H, W, 3) uint8 RGB and are never
+changed in place; landmarks are (N, 2), x and y in pixels, with the centre of the first pixel at (0, 0).
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from config.schema import Triple
+from preprocessing.clips import Image
+from preprocessing.landmarks import MIRROR
+
+Landmark = npt.NDArray[np.float32]
+
+_LEVELS = np.arange(256)
+
+
+def flip(image: Image) -> Image:
+    """Left-right mirror of an image or mask."""
+    return cv2.flip(image, 1)
+
+
+def flip_landmark(landmark: Landmark, width: int) -> Landmark:
+    """The 81 landmarks of the mirrored image: mirrored, and renumbered so that left and right keep their meaning."""
+    mirrored = landmark[MIRROR]
+    mirrored[:, 0] = width - 1 - mirrored[:, 0]
+    return mirrored
+
+
+def rotation(degrees: float, height: int, width: int) -> npt.NDArray[np.float64]:
+    """(2, 3) matrix that turns an image about its centre, counter-clockwise as seen."""
+    return cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+
+
+def rotate(image: Image, degrees: float, interpolation: int = cv2.INTER_LINEAR) -> Image:
+    """Turn an image or mask about its centre, counter-clockwise; what comes in from outside is the image reflected."""
+    height, width = image.shape[:2]
+    matrix = rotation(degrees, height, width)
+    return cv2.warpAffine(image, matrix, (width, height), flags=interpolation, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def rotate_landmark(landmark: Landmark, degrees: float, height: int, width: int) -> Landmark:
+    """The landmarks of the image that `rotate` gives; some may lie outside of it."""
+    matrix = rotation(degrees, height, width)
+    return (landmark @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+def gaussian_blur(image: Image, size: int) -> Image:
+    """Gaussian blur with an odd kernel of `size` pixels, of OpenCV's weights: binomial at 3 and 5."""
+    return cv2.GaussianBlur(image, (size, size), 0)
+
+
+def brightness_contrast(image: Image, brightness: float, contrast: float) -> Image:
+    """(1 + contrast) * image + 255 * brightness, rounded and clipped."""
+    return _apply_curve(image, _LEVELS * (1 + contrast) + 255 * brightness)
+
+
+def hue_saturation(image: Image, hue: float, saturation: float, value: float) -> Image:
+    """Shift hue, saturation and value in 8-bit HSV: hue, 0..179, goes round, the others are clipped to 0..255."""
+    curves = np.stack([(_LEVELS + round(hue)) % 180, _LEVELS + saturation, _LEVELS + value], axis=1)
+    shifted = _apply_curve(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), curves)
+    return cv2.cvtColor(shifted, cv2.COLOR_HSV2RGB)
+
+
+def fancy_pca(image: Image, alphas: npt.NDArray[np.float64]) -> Image:
+    """AlexNet's colour augmentation (Krizhevsky et al., NIPS 2012, section 4.1).
+
+    Adds one colour to all pixels: the sum over i of alpha_i lambda_i p_i, where lambda_i and p_i are eigenvalues and
+    eigenvectors of the covariance of RGB in [0, 1]. As in the libraries the covariance is the image's own, not that of
+    the training set. It is computed from sums of whole numbers, which are exact in any order, so that the pixels do not
+    depend on the thread count; an eigenvector's sign, which is arbitrary, is chosen so that its components sum to >= 0.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        alphas: (3,) weights, drawn from N(0, 0.1) in the paper; the first belongs to the smallest eigenvalue.
+    """
+    planes = [channel.ravel().astype(np.float64) for channel in cv2.split(image)]
+    means = np.array([plane.mean() for plane in planes])
+    products = np.array([[float(a @ b) for b in planes] for a in planes])
+    covariance = (products / planes[0].size - np.outer(means, means)) / 255**2
+    eigenvalues, vectors = np.linalg.eigh(covariance)
+    vectors *= np.copysign(1.0, vectors.sum(axis=0))
+    return _apply_curve(image, _LEVELS[:, None] + 255 * (vectors @ (alphas * eigenvalues)))
+
+
+def jpeg(image: Image, quality: int) -> Image:
+    """The image after one JPEG round trip at `quality` (1 to 100), chroma subsampled 4:2:0."""
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def to_network_input(image: Image, resolution: int, mean: Triple, std: Triple) -> npt.NDArray[np.float32]:
+    """What a network sees of a crop, in training as in evaluation.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        resolution: side R of the input; another size is resized with cubic interpolation, as DeepfakeBench does, whose
+            weights expect it also where an image shrinks.
+        mean: of each channel, for values in [0, 1].
+        std: likewise.
+
+    Returns:
+        (3, R, R) float32, (image / 255 - mean) / std.
+    """
+    if image.shape[:2] != (resolution, resolution):
+        image = cv2.resize(image, (resolution, resolution), interpolation=cv2.INTER_CUBIC)
+    out = np.empty((3, resolution, resolution), np.float32)
+    for plane, channel, channel_mean, channel_std in zip(out, cv2.split(image), mean, std, strict=True):
+        np.multiply(channel, np.float32(1 / (255 * channel_std)), out=plane, dtype=np.float32)
+        plane -= np.float32(channel_mean / channel_std)
+    return out
+
+
+def to_network_landmark(landmark: Landmark, height: int, width: int, resolution: int) -> Landmark:
+    """Landmarks of a (height, width) crop in pixels of the network's input, where cv2.resize puts them."""
+    scale = resolution / np.array([width, height])
+    return ((landmark + 0.5) * scale - 0.5).astype(np.float32)
+
+
+def to_network_mask(mask: Image, resolution: int) -> npt.NDArray[np.float32]:
+    """A mask (H, W) of 0..255 as (1, R, R) float32 in [0, 1]; another size is resized linearly."""
+    if mask.shape != (resolution, resolution):
+        mask = cv2.resize(mask, (resolution, resolution), interpolation=cv2.INTER_LINEAR)
+    return (mask[None] / np.float32(255)).astype(np.float32)
+
+
+def _apply_curve(image: Image, curve: npt.NDArray[np.number]) -> Image:
+    """Map each channel through a curve over the levels 0..255: one for all, (256,), or one each, (256, 3)."""
+    table = np.clip(np.rint(curve), 0, 255).astype(np.uint8)
+    return cv2.LUT(image, table.reshape(1, 256, -1))

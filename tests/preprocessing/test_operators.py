@@ -1,0 +1,175 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.errors import InputError
+from preprocessing import operators
+from preprocessing.perturbations import PERTURBATION, perturb
+
+SIZE = 64
+LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    noise = np.random.default_rng(7).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    return cv2.GaussianBlur(noise, (5, 5), 0)
+
+
+def dot(x: int, y: int) -> np.ndarray:
+    canvas = np.zeros((SIZE, SIZE), np.uint8)
+    canvas[y, x] = 255
+    return canvas
+
+
+def test_flip_twice_is_the_identity(image):
+    points = np.random.default_rng(1).uniform(0, SIZE, (81, 2)).astype(np.float32)
+    np.testing.assert_array_equal(operators.flip(operators.flip(image)), image)
+    twice = operators.flip_landmark(operators.flip_landmark(points, SIZE), SIZE)
+    np.testing.assert_allclose(twice, points, atol=1e-5)
+
+
+def test_flip_moves_pixel_and_landmark_alike():
+    points = np.zeros((81, 2), np.float32)
+    points[:] = (5, 9)
+    mirrored = operators.flip_landmark(points, SIZE)
+    y, x = np.argwhere(operators.flip(dot(5, 9)) == 255)[0]
+    np.testing.assert_array_equal(mirrored, np.tile([x, y], (81, 1)))
+
+
+def test_flip_keeps_the_meaning_of_left_and_right():
+    points = np.random.default_rng(2).uniform(20, 40, (81, 2)).astype(np.float32)
+    points[LEFT_EYE, 0], points[RIGHT_EYE, 0] = 10, 50
+    mirrored = operators.flip_landmark(points, SIZE)
+    np.testing.assert_array_equal(mirrored[LEFT_EYE, 0], np.full(6, SIZE - 1 - 50))
+    np.testing.assert_array_equal(mirrored[RIGHT_EYE, 0], np.full(6, SIZE - 1 - 10))
+
+
+def test_quarter_turn_is_exact_and_counter_clockwise(image):
+    np.testing.assert_array_equal(operators.rotate(image, 90), np.rot90(image))
+
+
+@pytest.mark.parametrize("degrees", [90, -90, 180])
+def test_landmark_turns_with_its_pixel(degrees):
+    points = np.array([[12, 20]], np.float32)
+    y, x = np.argwhere(operators.rotate(dot(12, 20), degrees) > 200)[0]
+    np.testing.assert_allclose(operators.rotate_landmark(points, degrees, SIZE, SIZE), [[x, y]], atol=1e-4)
+
+
+def test_rotation_reflects_at_the_border():
+    assert operators.rotate(np.full((SIZE, SIZE, 3), 90, np.uint8), 10).min() == 90
+
+
+@pytest.mark.parametrize("weights", [(1, 2, 1), (1, 4, 6, 4, 1)])
+def test_blur_spreads_a_dot_by_the_binomial_kernel(weights):
+    size = len(weights)
+    around = slice(32 - size // 2, 33 + size // 2)
+    blurred = operators.gaussian_blur(dot(32, 32), size).astype(int)
+    expected = 255 * np.outer(weights, weights) / np.sum(weights) ** 2
+    np.testing.assert_allclose(blurred[around, around], expected, atol=0.51)
+    assert blurred.sum() == blurred[around, around].sum()
+
+
+@given(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))
+@settings(max_examples=30, deadline=None)
+def test_brightness_contrast_is_its_formula(brightness, contrast):
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    expected = np.clip(np.rint(ramp.astype(float) * (1 + contrast) + 255 * brightness), 0, 255)
+    np.testing.assert_array_equal(operators.brightness_contrast(ramp, brightness, contrast), expected)
+
+
+def test_hue_goes_round_and_saturation_fades():
+    red = np.full((4, 4, 3), (255, 0, 0), np.uint8)
+    np.testing.assert_array_equal(operators.hue_saturation(red, 60, 0, 0)[0, 0], (0, 255, 0))
+    np.testing.assert_array_equal(operators.hue_saturation(red, -60, 0, 0)[0, 0], (0, 0, 255))
+    np.testing.assert_array_equal(operators.hue_saturation(red, 0, -255, 0)[0, 0], (255, 255, 255))
+    np.testing.assert_array_equal(operators.hue_saturation(red, 0, 0, -55)[0, 0], (200, 0, 0))
+
+
+def test_fancy_pca_adds_the_principal_colour(image):
+    flat = image.reshape(-1, 3) / 255.0
+    values, vectors = np.linalg.eigh(np.cov(flat.T, bias=True))
+    principal = vectors[:, 2] * np.sign(vectors[:, 2].sum())
+    expected = np.clip(np.rint(image + 255 * 3.0 * values[2] * principal), 0, 255)
+    np.testing.assert_array_equal(operators.fancy_pca(image, np.array([0, 0, 3.0])), expected)
+
+
+def test_fancy_pca_leaves_an_image_of_one_colour():
+    plain = np.full((8, 8, 3), (10, 200, 30), np.uint8)
+    np.testing.assert_array_equal(operators.fancy_pca(plain, np.ones(3)), plain)
+
+
+@pytest.mark.parametrize("quality", [40, 75, 100])
+def test_jpeg_is_opencvs_round_trip(image, quality, tmp_path):
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    cv2.imwrite(str(tmp_path / "a.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    expected = cv2.imread(str(tmp_path / "a.jpg"))[..., ::-1]
+    np.testing.assert_array_equal(operators.jpeg(image, quality), expected)
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        operators.flip,
+        lambda image: operators.rotate(image, 7),
+        lambda image: operators.gaussian_blur(image, 5),
+        lambda image: operators.brightness_contrast(image, 0.1, 0.1),
+        lambda image: operators.hue_saturation(image, 9, 9, 9),
+        lambda image: operators.fancy_pca(image, np.ones(3)),
+        lambda image: operators.jpeg(image, 50),
+        lambda image: operators.to_network_input(image, 32, (0.5,) * 3, (0.5,) * 3),
+    ],
+)
+def test_operators_leave_their_input(image, operator):
+    before = image.copy()
+    operator(image)
+    np.testing.assert_array_equal(image, before)
+
+
+def test_network_input_is_the_formula(image):
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    given_to_network = operators.to_network_input(image, SIZE, mean, std)
+    assert given_to_network.dtype == np.float32
+    expected = ((image / 255.0 - mean) / std).transpose(2, 0, 1)
+    np.testing.assert_allclose(given_to_network, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("resolution", [32, 100])
+def test_network_input_is_resized_once_with_cubic_interpolation(image, resolution):
+    resized = cv2.resize(image, (resolution, resolution), interpolation=cv2.INTER_CUBIC)
+    np.testing.assert_array_equal(
+        operators.to_network_input(image, resolution, (0.5,) * 3, (0.5,) * 3),
+        operators.to_network_input(resized, resolution, (0.5,) * 3, (0.5,) * 3),
+    )
+
+
+def test_network_landmark_lies_where_resizing_puts_its_pixel():
+    canvas = np.zeros((SIZE, SIZE), np.uint8)
+    canvas[30:34, 10:14] = 255  # centre (11.5, 31.5)
+    mask = operators.to_network_mask(canvas, SIZE * 2)[0]
+    y, x = (np.average(np.arange(SIZE * 2), weights=mask.sum(axis=axis)) for axis in (1, 0))
+    point = operators.to_network_landmark(np.array([[11.5, 31.5]], np.float32), SIZE, SIZE, SIZE * 2)
+    np.testing.assert_allclose(point, [[x, y]], atol=1e-3)
+
+
+def test_network_mask_is_in_zero_one():
+    mask = operators.to_network_mask(dot(3, 3), SIZE)
+    assert mask.shape == (1, SIZE, SIZE)
+    assert (mask.min(), mask.max()) == (0, 1)
+
+
+@pytest.mark.parametrize("name", PERTURBATION.names())
+def test_perturbation_grows_with_its_level(image, name):
+    rng = np.random.default_rng(0)
+    change = [np.abs(perturb(image, name, level, rng).astype(int) - image).mean() for level in range(6)]
+    assert change[0] == 0
+    assert sorted(change) == change
+    assert change[5] > change[1] > 0
+
+
+@pytest.mark.parametrize(("name", "level", "named"), [("gausian_blur", 1, "gaussian_blur"), ("jpeg", 6, "0 to 5")])
+def test_unknown_perturbation_or_level_is_refused(image, name, level, named):
+    with pytest.raises(InputError, match=named):
+        perturb(image, name, level, np.random.default_rng(0))
