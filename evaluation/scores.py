@@ -147,22 +147,24 @@ def read_scores(path: Path) -> pd.DataFrame:
         raise InputError(f"no score table at {path}")
     try:
         table = pq.read_table(path, read_dictionary=_TEXT, page_checksum_verification=True, partitioning=None)
+        if table.num_rows != pq.read_metadata(path).num_rows:
+            raise ValueError("the row counts of file and row groups differ")
+        present = set(table.column_names)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(
             f"{path} is not a whole Parquet file: it was cut short or altered, or is no score table"
         ) from error
-    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    missing = [name for name in SCHEMA.names if name not in present]
     if missing:
         raise InputError(f"{path} is not a score table: it has no column '{missing[0]}'")
     try:
         table = table.select(SCHEMA.names).cast(_with_categories(SCHEMA)).unify_dictionaries()
+        scores: pd.DataFrame = table.to_pandas()
     except (pa.ArrowException, ValueError) as error:
-        raise InputError(
-            f"{path} is not a score table: a column has another type or an empty field ({error})"
-        ) from error
+        raise InputError(f"{path} is not a score table: a column has another type or an empty field ({error})") from error
     if problem := _problem(table):
         raise InputError(f"{path} is not a sound score table: {problem}")
-    return table.to_pandas()
+    return scores
 
 
 def _with_categories(schema: pa.Schema) -> pa.Schema:
