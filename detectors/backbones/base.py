@@ -1,0 +1,81 @@
+"""What every backbone offers to a detector."""
+
+import logging
+from pathlib import Path
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from config.errors import InputError
+from config.schema import BackboneConfig
+from detectors.weights import weights_sha256
+
+log = logging.getLogger(__name__)
+
+
+class Backbone(nn.Module):
+    """A network with a feature map and a linear head, as in DeepfakeBench: `features(x)`, `classifier(feature)`.
+
+    Attributes:
+        channels: number of channels C of the feature map, set by each backbone.
+        initialisation: what the weights started from, for the record of a run.
+    """
+
+    channels: int
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__()
+        self.initialisation = "random"
+        self.dropout = _dropout(config)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Feature map (B, C, h, w) of normalised images (B, 3, H, W)."""
+        raise NotImplementedError
+
+    def pool(self, features: Tensor) -> Tensor:
+        """The mean (B, C) over a feature map (B, C, h, w)."""
+        return F.adaptive_avg_pool2d(features, 1).flatten(1)
+
+    def classifier(self, features: Tensor) -> Tensor:
+        """Logits (B, num_classes) of a feature map (B, C, h, w)."""
+        raise NotImplementedError
+
+    def initialise(self, source: str | Path) -> None:
+        """Start from an ImageNet file; without the file, stay random and say so.
+
+        A missing file is no error, because it is not needed to evaluate trained weights, and because DeepfakeBench's
+        configurations name files that only its own set-up puts there.
+
+        Raises:
+            InputError: the file is there but is not of this network.
+        """
+        path = Path(source)
+        if not path.is_file():
+            log.warning("no ImageNet weights at %s: the network starts from random weights", path)
+            return
+        self.load_imagenet(path)
+        self.initialisation = f"ImageNet, {path.name}, sha256 {weights_sha256(path)}"
+
+    def load_imagenet(self, path: Path) -> None:
+        """Read the ImageNet file of this network.
+
+        Raises:
+            InputError: the file is of another network.
+        """
+        raise NotImplementedError
+
+
+def original_mode_only(backbone: str, config: BackboneConfig) -> None:
+    """Refuse a `mode` of `backbone_config` that this backbone does not have.
+
+    Raises:
+        InputError: any mode but `original`, in any case of letters.
+    """
+    if config.mode.casefold() != "original":
+        raise InputError(f"backbone_config.mode: {backbone} has only the mode 'original', not '{config.mode}'")
+
+
+def _dropout(config: BackboneConfig) -> nn.Module:
+    if config.dropout is True:
+        raise InputError("backbone_config.dropout: expected a rate between 0 and 1, or false; not true")
+    return nn.Dropout(config.dropout) if config.dropout else nn.Identity()

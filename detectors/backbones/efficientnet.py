@@ -1,0 +1,49 @@
+"""EfficientNet-B4 as DeepfakeBench builds it (Tan and Le, ICML 2019)."""
+
+from pathlib import Path
+
+from efficientnet_pytorch import EfficientNet
+from torch import Tensor, nn
+
+from config.schema import BackboneConfig
+from detectors import BACKBONE
+from detectors.backbones.base import Backbone, original_mode_only
+from detectors.weights import load_state, read_weights
+
+
+@BACKBONE.register_module(module_name="efficientnetb4")
+class EfficientNetB4(Backbone):
+    """EfficientNet-B4 of efficientnet-pytorch, with a plain first convolution and an own head.
+
+    Names, shapes and padding are those of DeepfakeBench's released `effnb4_best.pth`: the first convolution has no
+    padding; every other one keeps the package's padding, fixed for an input of 380 pixels at any resolution. 17.55 M
+    parameters; images of 256 pixels give a map of 1792 x 8 x 8. Stochastic depth draws from torch's global generator.
+    """
+
+    channels = 1792
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__(config)
+        original_mode_only("efficientnetb4", config)
+        self.efficientnet = EfficientNet.from_name("efficientnet-b4", include_top=False)
+        stem_channels = self.efficientnet._conv_stem.out_channels
+        self.efficientnet._conv_stem = nn.Conv2d(config.inc, stem_channels, kernel_size=3, stride=2, bias=False)
+        self.last_layer = nn.Linear(self.channels, config.num_classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Feature map (B, 1792, h, w) after the last activation."""
+        return self.efficientnet.extract_features(images)
+
+    def classifier(self, features: Tensor) -> Tensor:
+        """Logits (B, num_classes): mean over the map, dropout if configured, linear layer."""
+        return self.last_layer(self.dropout(self.pool(features)))
+
+    def load_imagenet(self, path: Path) -> None:
+        """Read a file in efficientnet-pytorch's layout (`efficientnet-b4-6ed6700e.pth`).
+
+        Its first convolution is left out, as in DeepfakeBench, whose results rest on a randomly initialised one; and
+        so is its classifier of 1000 classes.
+        """
+        state, _ = read_weights(path)
+        trunk = {key: tensor for key, tensor in state.items() if not key.startswith(("_conv_stem.", "_fc."))}
+        load_state(self.efficientnet, trunk, f"{path} does not fit EfficientNet-B4", keep=("_conv_stem.",))

