@@ -1,0 +1,41 @@
+"""What `assay list` shows: names with a word about each. Imports no torch."""
+
+from collections.abc import Iterator
+
+from config.errors import InputError
+from config.load import config_names, load_config
+from config.registry import Registry
+from config.schema import DatasetConfig
+
+
+def names(kind: str) -> Iterator[tuple[str, str]]:
+    """(name, about) of everything of a kind.
+
+    Raises:
+        InputError: no such kind.
+    """
+    if kind == "datasets":
+        for name in config_names(DatasetConfig):
+            yield name, load_config(DatasetConfig, name).title
+        return
+    for name in _registry(kind).names():
+        yield name, ""
+
+
+def _registry(kind: str) -> Registry:
+    from detectors import BACKBONE, DETECTOR, LOSSFUNC
+    from preprocessing import LAYOUT
+    from preprocessing.perturbations import PERTURBATION
+    from training import RECIPE
+
+    registries: dict[str, Registry] = {
+        "detectors": DETECTOR,
+        "backbones": BACKBONE,
+        "losses": LOSSFUNC,
+        "recipes": RECIPE,
+        "layouts": LAYOUT,
+        "perturbations": PERTURBATION,
+    }
+    if kind not in registries:
+        raise InputError(f"cannot list '{kind}'")
+    return registries[kind]
