@@ -26,7 +26,6 @@ class BackboneConfig(Schema):
     inc: int = Field(3, ge=1)
     dropout: bool | Probability = False
     mode: str = "original"
-    pretrained: bool | str | None = None
 
 
 class FrameCount(Schema):
@@ -147,6 +146,7 @@ class DetectorConfig(Schema):
 # Keys without a reader in DeepfakeBench, and keys whose job an option of the command line does here.
 DEAD_DETECTOR_KEYS = {
     "all_dataset": "no effect",
+    "backbone_config.pretrained": "use pretrained",
     "balance_data": "no effect",
     "cuda": "use --device",
     "cudnn": "use --device",
