@@ -177,10 +177,9 @@ def table(
 ) -> None:
     """One leaderboard of score tables: a row for each run, a column for each test set."""
     from benchmark.leaderboard import leaderboard
-    from evaluation.tables import Table
+    from evaluation.render import FORMATS
 
-    made: Table = leaderboard(scores, metric)
-    typer.echo(made.render(format.value))
+    typer.echo(FORMATS[format.value](leaderboard(scores, metric)), nl=False)
 
 
 @app.command()

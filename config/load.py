@@ -43,12 +43,12 @@ def load_config(schema: type[S], name_or_path: str | Path, overrides: Iterable[s
         InputError: no such file, not YAML, an unknown key, or a value of the wrong type.
     """
     path = _find(schema, name_or_path)
-    raw = read_yaml(path)
-    for assignment in overrides:
-        _assign(raw, assignment)
-    if schema is DetectorConfig:
-        _drop_dead_keys(raw, path)
-    return validate(schema, raw, str(path))
+    return _resolve(schema, read_yaml(path), overrides, str(path))
+
+
+def parse_config(schema: type[S], text: str, overrides: Iterable[str] = (), where: str = "the configuration") -> S:
+    """A configuration from YAML text, such as the one that weights carry; overrides and errors as `load_config`."""
+    return _resolve(schema, parse_yaml(text, where), overrides, where)
 
 
 def validate(schema: type[S], raw: Mapping[str, Any], where: str) -> S:
@@ -79,21 +79,36 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: unreadable, not YAML, or not a mapping.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """The mapping that YAML text holds; `where` names it in the error, which is as `read_yaml`'s."""
+    try:
+        raw = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
+        raise InputError(f"{where}{line}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
     if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
-        raise InputError(f"{path}: expected keys with values, found {type(raw).__name__}")
+        raise InputError(f"{where}: expected keys with values, found {type(raw).__name__}")
     return raw
 
 
 def to_yaml(config: BaseModel) -> str:
     """A configuration as YAML that `load_config` reads back to an equal object."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _resolve(schema: type[S], raw: dict[str, Any], overrides: Iterable[str], where: str) -> S:
+    for assignment in overrides:
+        _assign(raw, assignment)
+    if schema is DetectorConfig:
+        _drop_dead_keys(raw, where)
+    return validate(schema, raw, where)
 
 
 def _folder(schema: type[Schema]) -> Path:
@@ -128,7 +143,7 @@ def _assign(raw: dict[str, Any], assignment: str) -> None:
         raise InputError(f"--set {assignment}: the value is not valid YAML") from None
 
 
-def _drop_dead_keys(raw: dict[str, Any], path: Path) -> None:
+def _drop_dead_keys(raw: dict[str, Any], where: str) -> None:
     found = []
     for dotted, advice in DEAD_DETECTOR_KEYS.items():
         *parents, last = dotted.split(".")
@@ -139,7 +154,7 @@ def _drop_dead_keys(raw: dict[str, Any], path: Path) -> None:
             del node[last]
             found.append(f"{dotted} ({advice})")
     if found:
-        log.warning("%s: these DeepfakeBench keys do nothing here: %s", path.name, ", ".join(found))
+        log.warning("%s: these DeepfakeBench keys do nothing here: %s", where, ", ".join(found))
 
 
 def _refuse_unknown_keys(schema: type[BaseModel], raw: Mapping[str, Any], where: str, prefix: str = "") -> None:

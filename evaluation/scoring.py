@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from config.schema import DetectorConfig
 from detectors.base import AbstractDetector
 from evaluation.scores import CLEAN, ScoreWriter
-from preprocessing.operators import to_network_input
+from preprocessing.operators import to_network_input, to_network_landmark
 from preprocessing.samples import BrokenSampleError, FaceSet, spread
 
 BROKEN_VALUE = "broken value in store"
@@ -73,6 +73,15 @@ def predict(
             yield Batch(indices, scores, broken)
     finally:
         detector.train(was_training)
+
+
+def score_faces(
+    detector: AbstractDetector, faces: FaceSet, config: DetectorConfig, device: torch.device, workers: int = 0
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Labels (N,) and scores (N,) of all faces that can be read; arguments as for `predict`."""
+    batches = list(predict(detector, faces, config, device, workers))
+    indices = np.concatenate([batch.indices for batch in batches])
+    return faces.labels[indices], np.concatenate([batch.scores for batch in batches])
 
 
 def score(
@@ -137,8 +146,8 @@ class _Inputs(Dataset[tuple[int, torch.Tensor | None, torch.Tensor | None]]):
         image = torch.from_numpy(to_network_input(sample.image, size, self.config.mean, self.config.std))
         if sample.landmark is None:
             return index, image, None
-        scale = np.array([size / sample.image.shape[1], size / sample.image.shape[0]], np.float32)
-        return index, image, torch.from_numpy(sample.landmark * scale)
+        height, width = sample.image.shape[:2]
+        return index, image, torch.from_numpy(to_network_landmark(sample.landmark, height, width, size))
 
 
 def _collate(

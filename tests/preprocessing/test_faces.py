@@ -55,7 +55,10 @@ def test_a_face_is_aligned_to_the_template(cropper):
     assert face.crop.shape == (256, 256, 3)
     assert face.landmarks.shape == (81, 2)
     found = face.landmarks[list(ALIGNMENT_POINTS)]
-    assert np.abs(found - target_points(256, 1.3)).max() < 12
+    # five points cannot all meet their targets by a similarity, least of all the mouth's
+    distances = np.linalg.norm(found - target_points(256, 1.3), axis=1)
+    assert distances[:3].max() < 8
+    assert distances.mean() < 10
 
 
 def test_the_largest_face_is_taken(cropper):
@@ -76,8 +79,9 @@ def test_the_mask_follows_the_crop_and_is_binary(cropper):
     face = cropper.crop(frame, mask)
     assert isinstance(face, Face)
     assert set(np.unique(face.mask)) == {0, 255}
-    assert face.mask[:64].mean() > 200
-    assert face.mask[-32:].mean() < 5
+    middle = face.mask[:, 112:144]
+    assert middle[64:80].min() == 255
+    assert middle[-32:].max() == 0
 
 
 def test_no_face_is_an_answer(cropper):

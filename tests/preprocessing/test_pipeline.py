@@ -116,7 +116,7 @@ def test_samples_name_what_is_missing(made):
     data, _ = made
     with pytest.raises(InputError, match="did you mean 'custom'"):
         open_faces(data, ["costum"], "test")
-    with pytest.raises(InputError, match="only splits test"):
+    with pytest.raises(InputError, match="it has splits test"):
         open_faces(data, ["custom"], "train")
     with pytest.raises(InputError, match="assay preprocess"):
         open_faces(data / "elsewhere", ["custom"], "test")

@@ -1,0 +1,275 @@
+"""The three steps behind the command line: preprocess a data set, train a detector, evaluate weights."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from rich.console import Console
+
+from benchmark.leaderboard import SCORES, summary_table
+from benchmark.progress import progress
+from config.errors import InputError, unknown
+from config.load import config_names, load_config, parse_config
+from config.schema import DatasetConfig, DetectorConfig, Profile
+from evaluation.metrics import Metrics, evaluate_scores
+from evaluation.render import to_rich
+from evaluation.scores import ScoreRecord, environment, git_commit, read_scores
+from preprocessing.landmarks import find_predictor
+from preprocessing.manifest import coverage, manifest_sha256
+from preprocessing.pipeline import manifest_path, preprocess
+from preprocessing.samples import load_rows, predictor_name
+
+if TYPE_CHECKING:
+    import torch
+
+    from detectors.base import AbstractDetector
+    from training.trainer import FitResult
+
+PROTOCOL, PROTOCOL_VERSION = "corrected", 1
+BEST = "best.safetensors"
+CONFIG = "config.yaml"
+
+
+def preprocess_dataset(
+    dataset: str,
+    root: Path,
+    data: Path,
+    *,
+    profile: str,
+    frames: int | None,
+    stride: int | None,
+    compression: str | None,
+    landmarks: Path | None,
+    workers: int,
+    console: Console,
+) -> pd.DataFrame:
+    """`assay preprocess`: crop a data set and say what became of its frames.
+
+    Returns:
+        The manifest's rows.
+    """
+    changes = [f"{key}={value}" for key, value in (("num_frames", frames), ("stride", stride)) if value is not None]
+    config = load_config(DatasetConfig, dataset)
+    predictor = find_predictor(landmarks)
+    with progress(f"preprocess {config.name}", console) as report:
+        rows = preprocess(
+            config,
+            root,
+            data,
+            load_config(Profile, profile, changes),
+            predictor,
+            workers=workers,
+            compression=compression,
+            on_progress=report,
+        )
+    counts = coverage(rows)
+    console.print(
+        f"{config.name}: {counts.faces} faces in {counts.frames} frames of {counts.videos} videos "
+        f"({counts.videos_without_face} without a face), landmarks by {predictor.name}",
+        highlight=False,
+    )
+    for reason, count in counts.skips.items():
+        console.print(f"  skipped {count}: {reason}", highlight=False)
+    console.print(f"  -> {manifest_path(data, profile, config.name)}", highlight=False)
+    return rows
+
+
+def train_detector(
+    name: str,
+    data: Path,
+    out: Path | None = None,
+    *,
+    train_sets: Sequence[str] | None = None,
+    profile: str = "dfb",
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+    device: str = "auto",
+    workers: int = 0,
+    console: Console,
+) -> "FitResult":
+    """`assay train`: train a detector on the train split, choose the epoch on the val split of the same sets.
+
+    Args:
+        name: a detector, or a YAML file.
+        data: folder of stores and manifests.
+        out: the run folder; by default results/runs/NAME.
+        train_sets: preprocessed data sets; by default those of the configuration.
+        profile: preprocessing profile.
+        overrides: assignments to the configuration.
+        resume: go on with the run in `out`.
+        device: where to train.
+        workers: reading processes.
+        console: where progress is shown.
+    """
+    config = load_config(DetectorConfig, name, overrides)
+    config = config.model_copy(update={"train_dataset": list(train_sets or config.train_dataset), "workers": workers})
+    from detectors import DETECTOR, build_detector
+    from evaluation.metrics import binary_metrics
+    from evaluation.scoring import score_faces
+    from preprocessing.samples import open_faces
+    from training.trainer import fit
+
+    if config.model_name not in DETECTOR:
+        raise unknown("detector", config.model_name, DETECTOR.names())
+    train_faces, val_faces = (
+        open_faces(
+            data,
+            config.train_dataset,
+            split,
+            profile=profile,
+            frames=frames,
+            compression=config.compression,
+            with_landmark=config.with_landmark,
+            with_mask=config.with_mask and split == "train",
+        )
+        for split, frames in (("train", config.frame_num.train), ("val", config.frame_num.test))
+    )
+    on = _device(device)
+
+    def validate(detector: "AbstractDetector") -> dict[str, float | None]:
+        return asdict(binary_metrics(*score_faces(detector, val_faces, config, on, workers)))
+
+    console.print(
+        f"train {config.model_name} on {len(train_faces)} faces of {', '.join(config.train_dataset)}, "
+        f"validate on {len(val_faces)}, {config.nEpochs} epochs on {on}",
+        highlight=False,
+    )
+    folder = out or Path("results/runs") / config.model_name
+    return fit(
+        build_detector(config),
+        train_faces,
+        config,
+        folder,
+        device=on,
+        validate=validate,
+        resume=resume,
+        console=console,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One test set's result: where the scores are, and the metrics computed from them."""
+
+    dataset: str
+    scores: Path
+    record: ScoreRecord
+    metrics: Metrics
+
+
+def evaluate_weights(
+    weights: Path,
+    test_sets: Sequence[str],
+    data: Path,
+    out: Path | None = None,
+    *,
+    split: str = "test",
+    profile: str = "dfb",
+    detector_name: str | None = None,
+    overrides: Sequence[str] = (),
+    device: str = "auto",
+    workers: int = 0,
+    console: Console,
+) -> list[Evaluated]:
+    """`assay evaluate`: score test sets and show their metrics.
+
+    Args:
+        weights: a run folder, or a weights file.
+        test_sets: preprocessed data sets.
+        data: folder of stores and manifests.
+        out: a folder for each test set is made below it; by default below the run folder or beside the file.
+        split: which split to score.
+        profile: preprocessing profile.
+        detector_name: for weights that do not carry their configuration.
+        overrides: assignments to the detector's configuration, for example test_batchSize=64.
+        device: where to run.
+        workers: reading processes.
+        console: where progress and results are shown.
+    """
+    from detectors import build_detector
+    from detectors.weights import load_weights, weights_sha256
+    from evaluation.scoring import score
+
+    path = weights / BEST if weights.is_dir() else weights
+    config = _config_of(weights, path, detector_name, overrides)
+    rows_of = {
+        name: load_rows(data, name, split, profile=profile, compression=config.compression) for name in test_sets
+    }
+    on = _device(device)
+    detector = build_detector(config, pretrained=False)
+    load_weights(detector, path)
+    detector.to(on)
+    results = []
+    for name, rows in rows_of.items():
+        folder = name if split == "test" else f"{name}_{split}"
+        scores = (out or path.parent / "eval") / folder / SCORES
+        started = time.monotonic()
+        with progress(f"evaluate {config.model_name} on {name}", console) as report:
+            counts = score(detector, rows, scores, config, on, workers=workers, on_progress=report)
+        record = ScoreRecord(
+            detector=config.model_name,
+            weights_sha256=weights_sha256(path),
+            manifest_sha256=manifest_sha256(rows.drop(columns=["store_path"])),
+            protocol=PROTOCOL,
+            protocol_version=PROTOCOL_VERSION,
+            seed=config.manualSeed,
+            wall_seconds=time.monotonic() - started,
+            n_videos=counts.videos,
+            n_frames=counts.frames,
+            n_faceless_frames=counts.frames_without_face,
+            environment=environment(),
+            git_commit=git_commit(),
+            skipped=counts.skipped,
+            notes=_notes(data, name, profile),
+        )
+        record.write(ScoreRecord.beside(scores))
+        results.append(Evaluated(name, scores, record, evaluate_scores(read_scores(scores))))
+    notes = sorted({note for result in results for note in result.record.notes})
+    console.print(to_rich(summary_table([(result.dataset, result.metrics) for result in results], notes)))
+    return results
+
+
+def _config_of(weights: Path, path: Path, name: str | None, overrides: Sequence[str]) -> DetectorConfig:
+    """The configuration of weights: the run's, the one stored in the file, or the named or recognised detector's."""
+    from detectors.weights import read_weights, recognise
+
+    if weights.is_dir():
+        if not (weights / CONFIG).is_file() or not path.is_file():
+            raise InputError(f"{weights} is no run folder: it lacks {CONFIG} or {BEST}")
+        return load_config(DetectorConfig, weights / CONFIG, overrides)
+    if name:
+        return load_config(DetectorConfig, name, overrides)
+    state, metadata = read_weights(path)
+    if "config" in metadata:
+        return parse_config(DetectorConfig, metadata["config"], overrides, f"the configuration in {path}")
+    name = recognise(state)
+    if name is None:
+        known = ", ".join(config_names(DetectorConfig))
+        raise InputError(f"{path} fits no detector of this project; name one with --detector ({known})")
+    return load_config(DetectorConfig, name, overrides)
+
+
+def _notes(data: Path, dataset: str, profile: str) -> tuple[str, ...]:
+    """What a reader must know beside a figure on this data set: substitutes above all."""
+    notes = [f"landmarks: {predictor_name(data, dataset, profile)}"]
+    if dataset in config_names(DatasetConfig):
+        note = load_config(DatasetConfig, dataset).note
+        notes += [f"{dataset}: {note}"] if note else []
+    return tuple(notes)
+
+
+def _device(name: str) -> "torch.device":
+    """The torch device of a name; "auto" is a GPU when there is one."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise InputError(f"--device {name}: no such device here") from None
+    return device

@@ -1,0 +1,89 @@
+"""The command line as a user meets it: what a mistake answers, what listing shows."""
+
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from benchmark.cli import main
+from tests.faces import still
+from tests.media import write_video
+
+
+@pytest.fixture
+def assay(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run `assay ARGUMENTS`: (exit code, output, errors)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["assay", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        captured = capsys.readouterr()
+        return int(stopped.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("detectors", "xception"),
+        ("backbones", "efficientnet_lite0"),
+        ("losses", "cross_entropy"),
+        ("recipes", "balanced"),
+        ("datasets", "FaceForensics++"),
+        ("layouts", "celebdf"),
+        ("perturbations", "jpeg"),
+    ],
+)
+def test_list_shows_names(assay, kind: str, name: str):
+    code, out, _ = assay("list", kind)
+    assert code == 0
+    assert name in [line.split()[0] for line in out.splitlines()]
+
+
+MISTAKES = {
+    "unknown data set": (["preprocess", "FaceForensic++", "--root", "."], "did you mean 'FaceForensics++'"),
+    "missing root": (["preprocess", "custom", "--root", "nowhere"], "no such folder: nowhere"),
+    "empty root": (["preprocess", "custom", "--root", "."], "expected to have real, fake"),
+    "missing predictor": (["preprocess", "custom", "--root", ".", "--landmarks", "x.dat"], "x.dat"),
+    "unknown profile": (["preprocess", "custom", "--root", ".", "--profile", "dbf"], "did you mean 'dfb'"),
+    "unknown detector": (["train", "xceptoin", "--train", "custom"], "did you mean 'xception'"),
+    "misspelt key": (["train", "xception", "--set", "optimizer.adam.lrr=1"], "did you mean 'optimizer.adam.lr'"),
+    "wrong type": (["train", "xception", "--set", "nEpochs=ten"], "nEpochs"),
+    "no value": (["train", "xception", "--set", "nEpochs"], "expected key=value"),
+    "not preprocessed": (["train", "xception", "--train", "custom"], "assay preprocess"),
+    "missing weights": (["evaluate", "none.pth", "--test", "custom"], "none.pth"),
+    "folder without a run": (["evaluate", ".", "--test", "custom"], "no run folder"),
+    "missing scores": (["table", "none.parquet"], "none.parquet"),
+    "folder without scores": (["table", "."], "no scores.parquet"),
+    "unknown metric": (["table", ".", "--metric", "frame_acu"], "did you mean 'frame_auc'"),
+    "missing plugin": (["list", "detectors", "--plugin", "none.py"], "none.py"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_sentence_and_exit_code_2(assay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    monkeypatch.chdir(tmp_path)
+    arguments, expected = MISTAKES[name]
+    code, _, err = assay(*arguments)
+    assert code == 2
+    assert expected in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
+
+
+def test_preprocess_says_what_became_of_the_frames(assay, tmp_path: Path):
+    write_video(tmp_path / "fake" / "nobody.mp4", [0, 50])
+    (tmp_path / "real").mkdir()
+    cv2.imwrite(str(tmp_path / "real" / "a.png"), still())
+    (tmp_path / "real" / "zero.png").write_bytes(b"")
+    code, out, _ = assay("preprocess", "custom", "--root", tmp_path, "--data", tmp_path / "data", "--workers", 1)
+    assert code == 0
+    assert "1 faces in 4 frames of 3 videos (2 without a face), landmarks by assay-compact-81" in out
+    assert "skipped 2: no face" in out
+    assert "skipped 1: unreadable frame" in out
+    code, _, err = assay("train", "efficientnet_lite0", "--train", "custom", "--data", tmp_path / "data")
+    assert code == 2
+    assert "nothing in split 'train'" in err
