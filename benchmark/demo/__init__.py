@@ -1,0 +1,1 @@
+"""The embedded demo: synthetic portraits, made into real and forged video files."""

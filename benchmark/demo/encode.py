@@ -1,0 +1,54 @@
+"""Frames become video files, with bytes that depend on nothing but the frames and the library's version."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+FRAME_RATE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """How clips are encoded.
+
+    Attributes:
+        codec: FFmpeg's name of it.
+        options: FFmpeg's options for it.
+    """
+
+    codec: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+C23 = Encoder("libx264", {"crf": "23", "preset": "medium", "x264-params": "mbtree=0"})
+"""FaceForensics++'s c23, without macroblock-tree rate control: on AVX-512 its bytes differ from run to run."""
+MPEG4 = Encoder("mpeg4", {"qmin": "5", "qmax": "5"})
+"""Another codec with a fixed quantiser, for the second data set."""
+MASK = Encoder("libx264", {"crf": "4", "preset": "veryfast"})
+"""Nearly lossless: a mask is thresholded just above black."""
+
+
+def write_video(path: Path, frames: npt.NDArray[np.uint8], encoder: Encoder) -> None:
+    """Writes an MP4 file of 25 frames a second, whole or not at all.
+
+    Args:
+        path: the file; its folder is made. Until it is finished it is named `<path>.part`.
+        frames: (T, H, W, 3) RGB or (T, H, W) grey, uint8, of even height and width.
+        encoder: one thread is used, so that the same frames give the same bytes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with av.open(str(part), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        stream = cast(av.VideoStream, container.add_stream(encoder.codec, rate=FRAME_RATE, options=encoder.options))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1
+        for picture in frames:
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24" if picture.ndim == 3 else "gray")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    part.replace(path)
