@@ -1,0 +1,88 @@
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.stand_in import ArrayFaces, make_config, make_faces
+from training import RECIPE
+from training.data import EpochSampler, Loader, sample_rng
+from training.errors import TrainingError
+
+
+def make_loader(workers: int = 0, recipe: str = "frames", faces: ArrayFaces | None = None, seed: int = 3) -> Loader:
+    return Loader(RECIPE[recipe](faces or make_faces(), make_config(train_batchSize=8)), seed, workers)
+
+
+def images(loader: Loader, epoch: int, position: int = 0) -> list[torch.Tensor]:
+    return [batch["image"] for batch in loader.epoch(epoch, position)]
+
+
+def assert_same(first: list[torch.Tensor], second: list[torch.Tensor]) -> None:
+    assert len(first) == len(second)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_batches_are_the_same_in_any_number_of_workers_and_in_later_epochs():
+    here, workers = make_loader(), make_loader(workers=2)
+    for epoch in (0, 1, 5):
+        assert_same(images(here, epoch), images(workers, epoch))
+
+
+def test_an_epoch_can_be_entered_in_the_middle():
+    loader = make_loader()
+    whole = images(loader, 2)
+    assert_same(images(loader, 2, position=1), whole[1:])
+    assert len(loader) == len(whole) - 1
+    assert images(loader, 2, position=len(whole)) == []
+
+
+def test_epochs_and_seeds_differ():
+    first = images(make_loader(), 0)
+    assert not torch.equal(first[0], images(make_loader(), 1)[0])
+    assert not torch.equal(first[0], images(make_loader(seed=4), 0)[0])
+
+
+def test_a_face_shown_twice_in_an_epoch_is_augmented_in_two_ways():
+    recipe = RECIPE["balanced"](make_faces(1, 12), make_config())
+    draws = [draw for batch in EpochSampler(recipe, 3) for draw in batch if draw[1] == 0]
+    assert [repeat for _, _, repeat in draws] == list(range(12))
+    assert len({sample_rng(3, draw).random() for draw in draws}) == 12
+
+
+def test_sample_generator_depends_on_seed_epoch_and_index():
+    assert sample_rng(1, (2, 3, 0)).random() == np.random.default_rng([1, 2, 3]).random()
+    drawn = {sample_rng(seed, (epoch, index, 0)).random() for seed in (0, 1) for epoch in (0, 1) for index in (0, 1)}
+    assert len(drawn) == 8
+
+
+def test_types_and_shapes_are_the_contracts():
+    batch = next(make_loader().epoch(0))
+    assert batch["image"].shape == (8, 3, 24, 24)
+    assert batch["image"].dtype == torch.float32
+    assert batch["label"].shape == (8,)
+    assert batch["label"].dtype == torch.int64
+
+
+def test_loading_leaves_torchs_generator_alone():
+    before = torch.get_rng_state()
+    list(make_loader().epoch(0))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_face_stops_with_a_sentence_that_names_it(workers):
+    loader = make_loader(workers, faces=make_faces(broken={7}))
+    with pytest.raises(TrainingError, match=r"^training face 7 cannot be used: ValueError: the value is not an image$"):
+        list(loader.epoch(0))
+
+
+class Deadly(ArrayFaces):
+    def read(self, index):
+        os._exit(1)
+
+
+def test_a_dead_worker_stops_with_a_sentence():
+    loader = make_loader(1, faces=Deadly(make_faces().labels))
+    with pytest.raises(TrainingError, match=r"worker process that makes batches died.*fewer `workers`"):
+        list(loader.epoch(0))

@@ -1,0 +1,83 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from config.errors import InputError
+from preprocessing.operators import to_network_input
+from preprocessing.samples import Sample
+from tests.training.stand_in import SIDE, make_config, make_faces
+from training import RECIPE
+from training.recipes import network_sample
+
+
+def batches(recipe: str, seed: int = 0, **keys: int) -> tuple[list[np.ndarray], np.ndarray]:
+    faces = make_faces(**keys)
+    return RECIPE[recipe](faces, make_config(train_batchSize=8)).batches(np.random.default_rng(seed)), faces.labels
+
+
+def test_frames_shows_each_face_at_most_once_in_full_batches():
+    made, _ = batches("frames", real=10, fake=17)
+    assert [len(batch) for batch in made] == [8, 8, 8]
+    assert len(set(np.concatenate(made))) == 24
+
+
+def test_frames_leaves_out_other_faces_in_each_epoch():
+    left_out = [set(range(27)) - set(np.concatenate(batches("frames", seed, real=10, fake=17)[0])) for seed in range(9)]
+    assert len({frozenset(faces) for faces in left_out}) > 5
+
+
+def test_a_set_smaller_than_a_batch_is_one_batch():
+    made, _ = batches("frames", real=2, fake=3)
+    assert [sorted(batch) for batch in made] == [[0, 1, 2, 3, 4]]
+
+
+def test_balanced_batches_hold_as_many_reals_as_fakes_reals_first():
+    made, labels = batches("balanced", real=6, fake=24)
+    assert [labels[batch].tolist() for batch in made] == [[0] * 4 + [1] * 4] * 6
+
+
+def test_balanced_goes_once_through_the_larger_class_and_evenly_through_the_smaller():
+    made, labels = batches("balanced", real=6, fake=24)
+    shown = np.bincount(np.concatenate(made), minlength=30)
+    assert (shown[labels == 1] == 1).all()
+    assert (shown[labels == 0] == 4).all()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "batch_size", "real", "fake", "sentence"),
+    [
+        ("balanced", 7, 4, 4, "train_batchSize.*even number, not 7"),
+        ("balanced", 8, 0, 4, "no training face is real"),
+        ("balanced", 8, 4, 0, "no training face is fake"),
+        ("frames", 8, 0, 0, "no face to train on"),
+        ("balansed", 8, 4, 4, "batch recipe.*did you mean 'balanced'"),
+    ],
+)
+def test_what_cannot_be_batched_is_refused(recipe, batch_size, real, fake, sentence):
+    with pytest.raises(InputError, match=sentence):
+        RECIPE[recipe](make_faces(real, fake), make_config(train_batchSize=batch_size))
+
+
+def test_sample_holds_what_the_configuration_asks_for():
+    config = make_config(resolution=2 * SIDE, with_landmark=True, with_mask=True, use_data_augmentation=False)
+    faces = make_faces(1, 1)
+    sample = RECIPE["frames"](faces, config).sample(1, np.random.default_rng(0))
+    face = faces.read(1)
+    np.testing.assert_array_equal(sample["image"], to_network_input(face.image, 2 * SIDE, config.mean, config.std))
+    assert sample["label"] == 1
+    np.testing.assert_allclose(sample["landmark"], 2 * face.landmark + 0.5, rtol=1e-5)
+    assert sample["mask"].shape == (1, 2 * SIDE, 2 * SIDE)
+    assert set(RECIPE["frames"](faces, make_config()).sample(1, np.random.default_rng(0))) == {"image", "label"}
+
+
+@pytest.mark.parametrize("key", ["with_landmark", "with_mask"])
+def test_a_face_without_what_is_asked_for_is_refused(key):
+    with pytest.raises(InputError, match=key):
+        network_sample(Sample(np.zeros((SIDE, SIDE, 3), np.uint8)), 1, make_config(**{key: True}))
+
+
+def test_listing_recipes_does_not_import_torch():
+    code = "import sys, training; assert training.RECIPE.names(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,151 @@
+"""From a batch recipe to a stream of batches: seeded per face and epoch, the same with any number of workers."""
+
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from torch import Generator, Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from config.errors import InputError
+from training.errors import TrainingError
+from training.recipes import Indices, Recipe, TrainingSample
+
+Draw = tuple[int, int, int]
+"""Epoch, index of a face, and how often the epoch has shown it before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception of a worker on its way to the loop: the sentence for the user, and where it came from."""
+
+    message: str
+    details: str
+
+
+class EpochSampler(Sampler[list[Draw]]):
+    """The batches of one epoch, as draws; which epoch, and from which batch on, is set before iterating.
+
+    The order follows from seed and epoch alone, so a resumed run sees what the interrupted one would have seen.
+
+    Args:
+        recipe: cuts an epoch into batches.
+        seed: of the run, not negative.
+    """
+
+    def __init__(self, recipe: Recipe, seed: int) -> None:
+        self.recipe = recipe
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int, position: int = 0) -> None:
+        """Go to an epoch, and leave out its first `position` batches."""
+        self.epoch = epoch
+        self.position = position
+        # A spawn key sets the order's random numbers apart from those of `sample_rng`.
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
+        self._batches: list[Indices] = self.recipe.batches(rng)
+
+    def __len__(self) -> int:
+        return len(self._batches) - self.position
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        shown: Counter[int] = Counter()
+        for number, batch in enumerate(self._batches):
+            draws = []
+            for index in batch.tolist():
+                draws.append((self.epoch, index, shown[index]))
+                shown[index] += 1
+            if number >= self.position:
+                yield draws
+
+
+class TrainingSet(Dataset[TrainingSample | Failure]):
+    """The samples behind draws. It has no state, so that worker processes need not be told of a new epoch."""
+
+    def __init__(self, recipe: Recipe, seed: int) -> None:
+        self.recipe = recipe
+        self.seed = seed
+
+    def __getitem__(self, draw: Draw) -> TrainingSample | Failure:
+        try:
+            return self.recipe.sample(draw[1], sample_rng(self.seed, draw))
+        except InputError as error:
+            return Failure(str(error), traceback.format_exc())
+        except Exception as error:  # noqa: BLE001 - whatever a worker dies of must reach the loop as a sentence
+            message = f"training face {draw[1]} cannot be used: {type(error).__name__}: {error}"
+            return Failure(message, traceback.format_exc())
+
+    def collate(self, samples: Sequence[TrainingSample | Failure]) -> dict[str, Tensor] | Failure:
+        """The batch of some samples, or the first failure among them."""
+        whole = [sample for sample in samples if not isinstance(sample, Failure)]
+        failures = [sample for sample in samples if isinstance(sample, Failure)]
+        return failures[0] if failures else self.recipe.collate(whole)
+
+
+class Loader:
+    """Batches of an epoch, made by worker processes or in this one.
+
+    Args:
+        recipe: what a batch is made of.
+        seed: of the run.
+        workers: worker processes; 0 makes batches in this process, when they are asked for. They are kept from epoch
+            to epoch.
+        pin_memory: whether batches are put into page-locked memory, from which a GPU copies without waiting.
+    """
+
+    def __init__(self, recipe: Recipe, seed: int, workers: int = 0, pin_memory: bool = False) -> None:
+        self.sampler = EpochSampler(recipe, seed)
+        samples = TrainingSet(recipe, seed)
+        self._loader = DataLoader(
+            samples,
+            batch_sampler=self.sampler,
+            collate_fn=samples.collate,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=pin_memory,
+            worker_init_fn=_use_one_thread,
+            generator=Generator(),  # torch's own generator stays as the loop left it
+        )
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def epoch(self, epoch: int, position: int = 0) -> Iterator[dict[str, Tensor]]:
+        """The batches of an epoch from the `position`-th on; `len` of the loader is then their number.
+
+        Raises:
+            TrainingError: a face cannot be used, or a worker process died.
+        """
+        self.sampler.set_epoch(epoch, position)
+        return self._stream()
+
+    def _stream(self) -> Iterator[dict[str, Tensor]]:
+        batches = iter(self._loader)
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                if "DataLoader worker" not in str(error):
+                    raise
+                raise TrainingError(
+                    "a worker process that makes batches died, perhaps for want of memory: try fewer `workers`"
+                ) from error
+            if isinstance(batch, Failure):
+                raise TrainingError(batch.message) from RuntimeError(batch.details)
+            yield batch
+
+
+def sample_rng(seed: int, draw: Draw) -> np.random.Generator:
+    """The generator of one draw: the same in any process and at any time."""
+    return np.random.default_rng([seed, *draw])
+
+
+def _use_one_thread(worker: int) -> None:
+    """Workers are the parallelism; OpenCV's threads on top of them only get in each other's way."""
+    cv2.setNumThreads(0)

@@ -1,0 +1,158 @@
+"""Batch recipes: in which order an epoch shows the faces, and what a training sample and a batch are made of."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from config.errors import InputError
+from config.schema import DetectorConfig
+from preprocessing.operators import to_network_input, to_network_landmark, to_network_mask
+from preprocessing.samples import Sample
+from training import RECIPE
+from training.augment import augment
+
+Indices = npt.NDArray[np.int64]
+TrainingSample = dict[str, npt.NDArray[np.generic]]
+
+
+class Faces(Protocol):
+    """Stored faces that a recipe draws from, such as `preprocessing.samples.FaceSet`.
+
+    Attributes:
+        labels: (N,) int64, 0 real and 1 fake.
+    """
+
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """How many faces there are."""
+
+    def read(self, index: int) -> Sample:
+        """The pixels of a face."""
+
+
+class Recipe(ABC):
+    """How batches are made of faces. A subclass says at least how an epoch is cut into batches.
+
+    Args:
+        faces: what to train on.
+        config: batch size, resolution, normalisation, augmentation, and whether landmarks and masks are wanted.
+
+    Raises:
+        InputError: there are no faces.
+    """
+
+    def __init__(self, faces: Faces, config: DetectorConfig) -> None:
+        if not len(faces):
+            raise InputError("there is no face to train on")
+        self.faces = faces
+        self.config = config
+
+    @abstractmethod
+    def batches(self, rng: np.random.Generator) -> list[Indices]:
+        """One epoch: the faces of each batch, in random order. All batches of all epochs have the same size.
+
+        Args:
+            rng: source of the order.
+        """
+
+    def sample(self, index: int, rng: np.random.Generator) -> TrainingSample:
+        """What one face contributes to a batch: entries of `data_dict` without the batch axis.
+
+        Args:
+            index: which face.
+            rng: source of the augmentation, its own for each face and epoch.
+
+        Raises:
+            InputError: landmarks or masks are wanted and the face has none.
+        """
+        face = self.faces.read(index)
+        if self.config.use_data_augmentation:
+            face = augment(face, self.config.data_aug, rng)
+        return network_sample(face, int(self.faces.labels[index]), self.config)
+
+    def collate(self, samples: Sequence[TrainingSample]) -> dict[str, Tensor]:
+        """Samples as a batch, a `data_dict` on the CPU."""
+        return {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in samples[0]}
+
+
+def network_sample(face: Sample, label: int, config: DetectorConfig) -> TrainingSample:
+    """A face as a network sees it, with its label: entries of `data_dict` without the batch axis.
+
+    Raises:
+        InputError: landmarks or masks are wanted and the face has none.
+    """
+    height, width = face.image.shape[:2]
+    sample: TrainingSample = {
+        "image": to_network_input(face.image, config.resolution, config.mean, config.std),
+        "label": np.array(label, np.int64),
+    }
+    if config.with_landmark:
+        if face.landmark is None:
+            raise InputError("with_landmark is set, but the stored face has no landmarks")
+        sample["landmark"] = to_network_landmark(face.landmark, height, width, config.resolution)
+    if config.with_mask:
+        if face.mask is None:
+            raise InputError("with_mask is set, but the stored face has no mask")
+        sample["mask"] = to_network_mask(face.mask, config.resolution)
+    return sample
+
+
+@RECIPE.register_module(module_name="frames")
+class Frames(Recipe):
+    """Every face once per epoch, in random order, real and fake as they come.
+
+    What is left over after the last full batch, other faces in each epoch, is left out, so that all steps weigh the
+    same; only a set smaller than one batch is used as it is.
+    """
+
+    def batches(self, rng: np.random.Generator) -> list[Indices]:
+        """A random order of all faces, cut into full batches."""
+        return cut(rng.permutation(len(self.faces)), self.config.train_batchSize)
+
+
+@RECIPE.register_module(module_name="balanced")
+class Balanced(Recipe):
+    """As many real as fake faces in each batch, reals first.
+
+    An epoch goes once through the larger class; the smaller one is gone through as often as that takes, each time in
+    a new order.
+
+    Raises:
+        InputError: the batch size is odd, or one class is missing.
+    """
+
+    def __init__(self, faces: Faces, config: DetectorConfig) -> None:
+        super().__init__(faces, config)
+        if config.train_batchSize % 2:
+            raise InputError(
+                f"train_batchSize: batch recipe 'balanced' needs an even number, not {config.train_batchSize}"
+            )
+        self._classes = [np.flatnonzero(faces.labels == label) for label in (0, 1)]
+        for name, members in zip(("real", "fake"), self._classes, strict=True):
+            if not len(members):
+                raise InputError(f"batch recipe 'balanced' needs both classes, but no training face is {name}")
+
+    def batches(self, rng: np.random.Generator) -> list[Indices]:
+        """Halves of real and fake faces, joined."""
+        length = max(len(members) for members in self._classes)
+        half = self.config.train_batchSize // 2
+        real, fake = (cut(repeated_order(members, length, rng), half) for members in self._classes)
+        return [np.concatenate(pair) for pair in zip(real, fake, strict=True)]
+
+
+def repeated_order(members: Indices, length: int, rng: np.random.Generator) -> Indices:
+    """`length` entries made of random orders of the members, one after the other."""
+    rounds = -(-length // len(members))
+    return np.concatenate([rng.permutation(members) for _ in range(rounds)])[:length]
+
+
+def cut(order: Indices, size: int) -> list[Indices]:
+    """Consecutive batches of `size`, the remainder dropped; an order shorter than one batch is one batch."""
+    full = len(order) // size
+    return [order[i * size : (i + 1) * size] for i in range(full)] or [order]
