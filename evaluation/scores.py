@@ -161,7 +161,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         table = table.select(SCHEMA.names).cast(_with_categories(SCHEMA)).unify_dictionaries()
         scores: pd.DataFrame = table.to_pandas()
     except (pa.ArrowException, ValueError) as error:
-        raise InputError(f"{path} is not a score table: a column has another type or an empty field ({error})") from error
+        raise InputError(f"{path} is not a score table: a column has a wrong type or empty fields: {error}") from error
     if problem := _problem(table):
         raise InputError(f"{path} is not a sound score table: {problem}")
     return scores

@@ -189,7 +189,7 @@ def test_foreign_files_are_named_as_such(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"other\.parquet is not a score table: it has no column 'split'"):
         read_scores(tmp_path / "other.parquet")
     score_rows([0], [0.5]).assign(label="real").to_parquet(tmp_path / "types.parquet")
-    with pytest.raises(InputError, match=r"types\.parquet is not a score table: a column has another type"):
+    with pytest.raises(InputError, match=r"types\.parquet is not a score table: a column has a wrong type"):
         read_scores(tmp_path / "types.parquet")
     score_rows([0, 1], [0.5, 0.5]).assign(label=[0, 3]).to_parquet(tmp_path / "labels.parquet")
     with pytest.raises(InputError, match=r"labels\.parquet is not a sound score table: frame 1 of video 'v1'"):

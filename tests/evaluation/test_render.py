@@ -1,0 +1,246 @@
+import csv
+import io
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from rich.console import Console
+
+from config.errors import InputError
+from evaluation.render import FORMATS, save_table, to_csv, to_html, to_latex, to_markdown, to_rich
+from evaluation.tables import Column, Table
+
+HOSTILE = '<script>alert("1")</script> & 100% $x$ #_{}~^\\input{/etc/passwd} [a] *b* `c` | -- é “q” 你\n\nend'
+COLUMNS = (
+    Column("DemoFF", group="frame AUC"),
+    Column("DemoX", group="frame AUC"),
+    Column("DemoFF", False, group="frame EER"),
+    Column("Frames", None, format=",.0f"),
+    Column("Δ", None, format="+.2f"),
+)
+TABLE = Table(
+    caption="Trained on DemoFF",
+    row_header="Detector",
+    rows=("efficientnet_b4", "xception", "meso4"),
+    columns=COLUMNS,
+    values=((0.98765432, 0.7, 0.05, 3125, -0.25), (0.91, None, 0.06, 3125, 0.5), (0.9, 0.8, 0.05, 100, None)),
+    footnotes=("Substitute: compact landmark predictor.",),
+)
+
+
+def hostile(text: str) -> Table:
+    columns = (Column(text, group=text), Column("n", group="_"))
+    return Table(text, text, (text, "plain"), columns, ((0.5, 0.25), (0.75, None)), (text,))
+
+
+def test_csv_keeps_full_precision_and_leaves_gaps_empty() -> None:
+    rows = list(csv.reader(io.StringIO(to_csv(TABLE))))
+    assert rows[0] == ["Detector", "frame AUC DemoFF", "frame AUC DemoX", "frame EER DemoFF", "Frames", "Δ"]
+    assert rows[1] == ["efficientnet_b4", "0.98765432", "0.7", "0.05", "3125", "-0.25"]
+    assert rows[2][2] == ""
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5), st.text())
+def test_csv_comes_back_as_it_was(values: list[float], name: str) -> None:
+    table = Table("c", "D", (name,), tuple(Column(f"c{i}") for i in range(len(values))), (tuple(values),))
+    rows = list(csv.reader(io.StringIO(to_csv(table))))
+    assert [float(field) for field in rows[1][1:]] == values
+    assert rows[1][0] == " ".join(name.split())
+
+
+def test_markdown_marks_best_and_second() -> None:
+    assert to_markdown(TABLE) == (
+        "Trained on DemoFF\n"
+        "\n"
+        "| Detector        | frame AUC: DemoFF | frame AUC: DemoX | frame EER: DemoFF | Frames |     Δ |\n"
+        "| --------------- | ----------------: | ---------------: | ----------------: | -----: | ----: |\n"
+        "| efficientnet_b4 |        **0.9877** |    <u>0.7000</u> |        **0.0500** |  3,125 | -0.25 |\n"
+        "| xception        |     <u>0.9100</u> |                – |     <u>0.0600</u> |  3,125 | +0.50 |\n"
+        "| meso4           |            0.9000 |       **0.8000** |        **0.0500** |    100 |     – |\n"
+        "\n"
+        "- Substitute: compact landmark predictor.\n"
+    )
+
+
+@given(st.sampled_from([HOSTILE, "_a_b", "a|b\\\\|", "&amp;", "![a](b)", "~~x~~"]) | st.text(max_size=20))
+def test_markdown_shows_any_name_as_it_is(name: str) -> None:
+    shown = " ".join(name.replace("\0", "\N{REPLACEMENT CHARACTER}").split())
+    page = parsed(MarkdownIt("commonmark", {"html": True}).enable("table").render(to_markdown(hostile(name))))
+    assert page.cells[0] == ("", shown)
+    assert ("", shown) in page.cells[3:]
+    assert ("", "0.5000") in page.cells
+    assert set(page.tags) <= {"p", "table", "thead", "tbody", "tr", "th", "td", "strong", "u", "ul", "li"}
+
+
+def test_latex_reads_as_a_booktabs_table() -> None:
+    assert to_latex(TABLE) == (
+        "\\begin{table}[t]\n"
+        "\\centering\n"
+        "\\setlength{\\belowcaptionskip}{6pt}\n"
+        "\\caption{Trained on DemoFF}\n"
+        "\\small\n"
+        "\\setlength{\\tabcolsep}{4pt}\n"
+        "\\begin{tabular}{@{}lrrrrr@{}}\n"
+        "\\toprule\n"
+        " & \\multicolumn{2}{c}{frame AUC} & \\multicolumn{1}{c}{frame EER} & \\multicolumn{2}{c}{} \\\\\n"
+        "\\cmidrule(lr){2-3}\\cmidrule(lr){4-4}\n"
+        "Detector & DemoFF & DemoX & DemoFF & Frames & $\\Delta$ \\\\\n"
+        "\\midrule\n"
+        "efficientnet\\_b4 & \\textbf{0.9877} & \\underline{0.7000} & \\textbf{0.0500} & 3,125 & $-$0.25 \\\\\n"
+        "xception & \\underline{0.9100} & -- & \\underline{0.0600} & 3,125 & +0.50 \\\\\n"
+        "meso4 & 0.9000 & \\textbf{0.8000} & \\textbf{0.0500} & 100 & -- \\\\\n"
+        "\\bottomrule\n"
+        "\\end{tabular}\n"
+        "\\par\\smallskip{\\footnotesize\\raggedright Substitute: compact landmark predictor.\\par}\n"
+        "\\end{table}\n"
+    )
+
+
+def latex_problem(source: str, n_columns: int) -> str:
+    """What would keep LaTeX from setting a table with `n_columns` columns, row names included; empty if nothing."""
+    bare = source.replace(r"\\", "\n").replace(r"\{", "").replace(r"\}", "")
+    if bare.count("{") != bare.count("}"):
+        return "braces"
+    opened = re.findall(r"\\begin\{(\w+)\}", bare)
+    if opened != re.findall(r"\\end\{(\w+)\}", bare)[::-1]:
+        return "environments"
+    for line in source.splitlines():
+        if line.endswith(r" \\"):
+            spans = [int(span) - 1 for span in re.findall(r"\\multicolumn\{(\d+)\}", line)]
+            if len(re.findall(r"(?<!\\)&", line)) + 1 + sum(spans) != n_columns:
+                return f"columns of {line}"
+        if re.search(r"(?<!\\)[#%_^~\"`|<>]", line):
+            return f"special character in {line}"
+    return ""
+
+
+def test_the_check_of_latex_sees_what_is_wrong() -> None:
+    good = to_latex(TABLE)
+    assert latex_problem(good, 6) == ""
+    assert latex_problem(good, 5).startswith("columns")
+    assert latex_problem(good.replace(r"\_", "_"), 6).startswith("special")
+    assert latex_problem(good.replace(r"\end{tabular}", ""), 6) == "environments"
+    assert latex_problem(good.replace("0.9877}", "0.9877"), 6) == "braces"
+
+
+@given(st.text(max_size=30))
+def test_latex_holds_with_any_name(name: str) -> None:
+    assert latex_problem(to_latex(hostile(name)), 3) == ""
+
+
+def test_latex_escapes_names() -> None:
+    source = to_latex(hostile(HOSTILE))
+    assert latex_problem(source, 3) == ""
+    assert r"\textbackslash{}input\{/etc/passwd\}" in source
+    assert r"\texttt{U+4F60} end" in source
+    assert r"-{}-" in source
+
+
+def test_latex_without_groups_has_one_heading_line() -> None:
+    plain = Table("c", "D", ("a",), (Column("x"), Column("y")), ((1.0, 2.0),))
+    assert "multicolumn" not in to_latex(plain)
+    assert "cmidrule" not in to_latex(plain)
+
+
+def pdflatex() -> str | None:
+    """The LaTeX compiler, if this machine has one and the package booktabs."""
+    found = shutil.which("pdflatex")
+    if found and subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True, check=False).returncode == 0:
+        return found
+    return None
+
+
+@pytest.mark.parametrize("table", [TABLE, hostile(HOSTILE), hostile("你 ą ¡ÿ “x” ± €5 ≤ α → ✓ \x1b\x00 ``--- ?`")])
+def test_latex_compiles_or_at_least_reads_as_if(table: Table, tmp_path: Path) -> None:
+    source = to_latex(table)
+    assert latex_problem(source, 1 + len(table.columns)) == ""
+    if compiler := pdflatex():
+        page = f"\\documentclass{{article}}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{source}\\end{{document}}\n"
+        (tmp_path / "table.tex").write_text(page, encoding="utf-8")
+        command = [compiler, "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
+
+
+class Cells(HTMLParser):
+    """Collects tags, and the text of each table cell with its class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.cells: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.open.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append((dict(attrs).get("class") or "", ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if {"td", "th"} & set(self.open):
+            self.cells[-1] = (self.cells[-1][0], self.cells[-1][1] + data)
+
+
+def parsed(html: str) -> Cells:
+    parser = Cells()
+    parser.feed(html)
+    parser.close()
+    assert not parser.open
+    return parser
+
+
+def test_html_marks_best_and_second_by_class() -> None:
+    cells = parsed(to_html(TABLE)).cells
+    assert ("best", "0.9877") in cells
+    assert ("second", "0.9100") in cells
+    assert ("", "0.9000") in cells
+    assert ("", "–") in cells
+    assert [text for _, text in cells if text in ("frame AUC", "frame EER")] == ["frame AUC", "frame EER"]
+
+
+@given(st.sampled_from([HOSTILE, "</td>", "<img src=x onerror=alert(1)>", "' onclick='x", "{{ 7*7 }}"]) | st.text())
+def test_html_escapes_names(name: str) -> None:
+    page = parsed(to_html(hostile(name)))
+    drawn = "figure figcaption div table thead tr td th tbody strong u ul li"
+    assert set(page.tags) == set(drawn.split())
+    assert "{{ 7*7 }}" not in name or ("", "{{ 7*7 }}") in page.cells
+
+
+def test_the_terminal_shows_every_number_even_when_narrow() -> None:
+    for width in (60, 200):
+        console = Console(width=width, file=io.StringIO(), record=True, color_system=None)
+        console.print(to_rich(TABLE))
+        shown = console.export_text()
+        for text in ("0.9877", "0.7000", "0.0500", "3,125", "-0.25"):
+            assert text in shown
+    assert "efficientnet_b4" in shown
+    assert "Substitute: compact landmark predictor." in shown
+
+
+def test_the_terminal_takes_no_markup_from_names() -> None:
+    console = Console(width=120, file=io.StringIO(), record=True, color_system=None)
+    console.print(to_rich(hostile("[red]x[/red] [/nothing]")))
+    assert "[red]x[/red] [/nothing]" in console.export_text()
+
+
+def test_a_table_is_saved_by_its_suffix(tmp_path: Path) -> None:
+    for suffix, render in FORMATS.items():
+        save_table(TABLE, tmp_path / "tables" / f"demo.{suffix}")
+        assert (tmp_path / "tables" / f"demo.{suffix}").read_text(encoding="utf-8") == render(TABLE)
+
+
+def test_an_unknown_suffix_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"demo\.htm: a table cannot be written as '\.htm'; did you mean '\.html'\?"):
+        save_table(TABLE, tmp_path / "demo.htm")
+    with pytest.raises(InputError, match=r"valid are: \.csv, \.md, \.tex, \.html"):
+        save_table(TABLE, tmp_path / "demo")
