@@ -1,6 +1,7 @@
 """The defaults of the base class, by numbers worked out by hand, and what building a detector promises."""
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -129,7 +130,14 @@ def test_the_guide_shows_the_very_files_that_are_tested():
 def test_the_guides_check_runs():
     code = GUIDE.read_text(encoding="utf-8").partition("## Check it")[2].split("```python\n")[1].split("```")[0]
     assert "check_detector" in code
-    result = subprocess.run([sys.executable, "-c", code], cwd=DATA, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=DATA,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr
 
 

@@ -1,0 +1,209 @@
+"""The loader: DeepfakeBench's files unchanged, typed overrides, the way back to YAML, one sentence for a mistake."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.errors import InputError
+from config.load import config_names, load_config, parse_config, read_yaml, to_yaml
+from config.schema import DEAD_DETECTOR_KEYS, Adam, DatasetConfig, DetectorConfig, Profile
+
+DFB = Path(__file__).resolve().parent.parent / "data" / "dfb_efficientnetb4.yaml"
+SHIPPED = [(schema, name) for schema in (DetectorConfig, DatasetConfig, Profile) for name in config_names(schema)]
+MINIMAL = "model_name: mine\nbackbone_name: xception\n"
+
+
+def file(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(text: str, folder: Path, *overrides: str) -> str:
+    with pytest.raises(InputError) as error:
+        load_config(DetectorConfig, file(folder, text), overrides)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(("schema", "name"), SHIPPED, ids=lambda value: value if isinstance(value, str) else "")
+def test_every_shipped_file_is_valid_and_comes_back_from_yaml(schema, name, caplog):
+    config = load_config(schema, name)
+    assert parse_config(schema, to_yaml(config)) == config
+    assert not caplog.text
+
+
+def test_deepfakebench_file_loads_unchanged(caplog):
+    config = load_config(DetectorConfig, DFB)
+    assert config.train_dataset == ["FF-NT"]
+    assert config.frame_num.train == 32
+    assert config.optimizer.adam == Adam(lr=0.0002, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0005)
+    assert config.data_aug.rotate_limit == (-10, 10)
+    assert config.lr_scheduler is None
+    assert config.label_dict["FF-real"] == 0
+    assert config.nEpochs == 10
+
+
+def test_dead_keys_are_named_in_one_warning(caplog):
+    with caplog.at_level(logging.WARNING):
+        load_config(DetectorConfig, DFB)
+    assert len(caplog.records) == 1
+    message = caplog.records[0].getMessage()
+    written = [*read_yaml(DFB), "backbone_config.pretrained", "data_aug.brightness_prob"]
+    dead = [key for key in written if key in DEAD_DETECTOR_KEYS]
+    assert len(dead) == 15
+    assert all(f"{key} ({DEAD_DETECTOR_KEYS[key]})" in message for key in dead)
+
+
+def test_no_dead_key_is_a_live_one():
+    live = DetectorConfig.model_fields.keys()
+    assert not live & DEAD_DETECTOR_KEYS.keys()
+
+
+def test_overrides_are_typed_by_the_schema():
+    config = load_config(
+        DetectorConfig,
+        "xception",
+        [
+            "optimizer.adam.lr=1e-3",
+            "optimizer.type=sam",
+            "nEpochs=3",
+            "with_mask=true",
+            "lr_scheduler=cosine",
+            "mean=[0.1, 0.2, 0.3]",
+            "train_dataset=[DemoFF, DemoX]",
+            "options.radius=0.5",
+            "pretrained=null",
+        ],
+    )
+    assert config.optimizer.adam.lr == 0.001
+    assert config.optimizer.type == "sam"
+    assert config.optimizer.adam.beta1 == 0.9, "an override of one key leaves its neighbours"
+    assert (config.nEpochs, config.with_mask, config.lr_scheduler) == (3, True, "cosine")
+    assert config.mean == (0.1, 0.2, 0.3)
+    assert config.train_dataset == ["DemoFF", "DemoX"]
+    assert config.options == {"radius": 0.5}
+    assert config.pretrained is None
+
+
+def test_a_value_may_hold_an_equals_sign():
+    assert load_config(DetectorConfig, "xception", ["pretrained=a=b.pth"]).pretrained == "a=b.pth"
+
+
+@given(
+    st.builds(
+        Adam,
+        lr=st.floats(1e-12, 1e3),
+        eps=st.floats(1e-30, 1),
+        beta1=st.floats(0, 1),
+        weight_decay=st.floats(0, 1e6),
+        amsgrad=st.booleans(),
+    ),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1),
+    st.dictionaries(
+        st.sampled_from(["a", "on", "1", "é"]), st.none() | st.integers() | st.booleans() | st.text("a:-#")
+    ),
+)
+def test_any_configuration_comes_back_from_yaml(adam, name, options):
+    config = DetectorConfig(model_name=name, backbone_name="x", optimizer={"adam": adam}, options=options)
+    assert parse_config(DetectorConfig, to_yaml(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("nEpoch: 3", "'nEpoch'; did you mean 'nEpochs'?"),
+        ("optimizer: {adam: {rl: 1}}", "'optimizer.adam.rl'; did you mean 'optimizer.adam.lr'?"),
+        ("backbone_config: {dropot: 0.5}", "'backbone_config.dropot'; did you mean 'backbone_config.dropout'?"),
+        ("train_batchsize: 3", "'train_batchsize'; did you mean 'train_batchSize'?"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_nearest(tmp_path, lines, expected):
+    message = refusal(MINIMAL + lines, tmp_path)
+    assert expected in message
+    assert "mine.yaml" in message
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("nEpochs: many", "nEpochs", "'many'"),
+        ("nEpochs: 0", "nEpochs", "0"),
+        ("workers: 2.5", "workers", "2.5"),
+        ("compression: c32", "compression", "'c32'"),
+        ("frame_num: 3", "frame_num", "3"),
+        ("train_dataset: FF-DF", "train_dataset", "'FF-DF'"),
+        ("optimizer: {adam: {lr: -1}}", "optimizer.adam.lr", "-1"),
+        ("data_aug: {flip_prob: 1.5}", "data_aug.flip_prob", "1.5"),
+        ("data_aug: {blur_limit: [7, 3]}", "data_aug", "7"),
+        ("resolution: null", "resolution", "None"),
+    ],
+)
+def test_a_wrong_value_is_shown_with_its_key(tmp_path, line, key, value):
+    message = refusal(MINIMAL + line, tmp_path)
+    assert f"mine.yaml: {key}" in message
+    assert value in message
+
+
+def test_a_missing_key_is_named(tmp_path):
+    assert "mine.yaml: backbone_name: field required" in refusal("model_name: mine", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: [1", "mine.yaml, line 1: not valid YAML"),
+        ("a: 1\nb: 2: 3", "mine.yaml, line 2: not valid YAML"),
+        ("- a\n- b", "expected keys with values, found list"),
+        ("", "expected keys with values, found NoneType"),
+        ("1: a", "expected keys with values"),
+        ("a: !!python/object/apply:os.getcwd []", "not valid YAML"),
+    ],
+)
+def test_what_is_no_yaml_mapping_is_refused(tmp_path, text, expected):
+    assert expected in refusal(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("nEpochs", "--set nEpochs: expected key=value"),
+        ("=3", "--set =3: expected key=value"),
+        ("nEpochs=[1", "--set nEpochs=[1: the value is not valid YAML"),
+        ("model_name.x=3", "--set model_name.x=3: 'model_name' holds a value, not keys"),
+        ("nEpoch=3", "'nEpoch'; did you mean 'nEpochs'?"),
+    ],
+)
+def test_a_wrong_override_is_refused(tmp_path, assignment, expected):
+    assert expected in refusal(MINIMAL, tmp_path, assignment)
+
+
+def test_files_and_names_that_do_not_exist(tmp_path):
+    with pytest.raises(InputError, match="unknown detector 'xceptoin'; did you mean 'xception'"):
+        load_config(DetectorConfig, "xceptoin")
+    with pytest.raises(InputError, match=r"no such detector file: .*none\.yaml"):
+        load_config(DetectorConfig, tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="unknown preprocessing profile 'dbf'; did you mean 'dfb'"):
+        load_config(Profile, "dbf")
+
+
+@pytest.mark.parametrize("name", ["../schema", "detectors/xception", "xception.yml.txt"])
+def test_a_name_is_no_way_to_another_folder(name):
+    with pytest.raises(InputError, match="unknown detector"):
+        load_config(DetectorConfig, name)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    (tmp_path / "mine.yaml").write_bytes(b"\xff\xfe\x00\x01model_name")
+    with pytest.raises(InputError, match=r"cannot read .*mine\.yaml"):
+        load_config(DetectorConfig, tmp_path / "mine.yaml")
+
+
+def test_a_configuration_does_not_change_once_read():
+    config = load_config(DetectorConfig, "xception")
+    with pytest.raises(ValueError, match="frozen"):
+        config.nEpochs = 3
