@@ -54,9 +54,8 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(_one_line, (table.row_header, *_flat_headings(table, " "))))
     for name, row in zip(table.rows, table.values, strict=True):
-        writer.writerow(
-            [_one_line(name), *(value if value is None or isinstance(value, int) else float(value) for value in row)]
-        )
+        numbers = (value if value is None or isinstance(value, int) else float(value) for value in row)
+        writer.writerow([_one_line(name), *numbers])
     return out.getvalue()
 
 
@@ -69,8 +68,8 @@ def to_markdown(table: Table) -> str:
     ruler = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     padded = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in lines]
     drawn = [f"| {' | '.join(line)} |" for line in (padded[0], ruler, *padded[1:])]
-    notes = [f"- {_markdown(note)}" for note in table.footnotes]
-    blocks = [[_markdown(table.caption)], drawn, notes]
+    notes = [f"- {_markdown_paragraph(note)}" for note in table.footnotes]
+    blocks = [[_markdown_paragraph(table.caption)], drawn, notes]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -190,6 +189,11 @@ def _markdown(text: str) -> str:
         return html.escape(special[0]) if special[0] in "<>&" else f"\\{special[0]}"
 
     return _MARKDOWN_SPECIAL.sub(escape, _one_line(text))
+
+
+def _markdown_paragraph(text: str) -> str:
+    """Text at the start of a line, where a dash or a number would begin a list."""
+    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", _markdown(text))
 
 
 def _latex(text: str) -> str:
