@@ -1,0 +1,118 @@
+import io
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.image import imread
+
+from config.errors import InputError
+from evaluation.metrics import OperatingPoints
+from evaluation.plots import Curve, crop_sheet, png_bytes, roc_figure, save_figure, score_histogram, svg_bytes
+
+LABELS = np.array([0, 0, 1, 0, 1, 1])
+SCORES = np.array([0.1, 0.3, 0.3, 0.6, 0.7, 0.9])
+POINTS = OperatingPoints.of(LABELS, SCORES)
+CROPS = [np.full((64, 48, 3), value, np.uint8) for value in (0, 120, 255)]
+LANDMARKS = [np.array([[10.0, 20.0], [30.0, 40.0]]), None, np.array([[1.0, 2.0]])]
+
+
+def legend_of(axes: Axes) -> list[str]:
+    legend = axes.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def is_svg(content: bytes) -> bool:
+    return ElementTree.fromstring(content).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314, our own output
+
+
+def test_the_roc_figure_draws_the_curve_and_its_auc() -> None:
+    (axes,) = roc_figure([Curve("DemoFF", POINTS), Curve("chance", POINTS)]).axes
+    fpr, tpr = POINTS.roc()
+    for line in axes.lines[1:]:
+        np.testing.assert_array_equal(line.get_xdata(), fpr)
+        np.testing.assert_array_equal(line.get_ydata(), tpr)
+    # Of nine (fake, real) pairs seven are in order and one is a tie.
+    assert legend_of(axes) == [f"{7.5 / 9:.4f}   DemoFF", f"{7.5 / 9:.4f}   chance"]
+    assert axes.lines[1].get_color() != axes.lines[2].get_color()
+    assert axes.lines[1].get_linestyle() != axes.lines[2].get_linestyle()
+
+
+def test_many_curves_are_all_told_apart() -> None:
+    (axes,) = roc_figure([Curve(f"set {i}", POINTS) for i in range(20)]).axes
+    looks = {(line.get_color(), str(line.get_linestyle()), str(line._dash_pattern)) for line in axes.lines[1:]}  # type: ignore[attr-defined]
+    assert len(looks) == 20
+
+
+def test_a_roc_figure_without_curves_is_an_empty_one() -> None:
+    (axes,) = roc_figure([]).axes
+    assert len(axes.lines) == 1
+
+
+def test_the_histogram_shows_shares_of_each_class() -> None:
+    (axes,) = score_histogram(np.array([0.0, 0.1, 0.6, 1.0]), np.array([0.9]), bins=2).axes
+    shares = [patch.get_data().values.tolist() for patch in axes.patches]  # type: ignore[attr-defined]
+    assert shares == [[0.5, 0.5], [0.5, 0.5], [0.0, 1.0], [0.0, 1.0]]
+    assert legend_of(axes) == ["real (4)", "fake (1)"]
+
+
+def test_a_histogram_of_one_class_is_drawn() -> None:
+    assert png_bytes(score_histogram(np.array([]), np.array([0.5])))
+
+
+def test_the_sheet_shows_each_crop_with_its_points_and_label() -> None:
+    cells = crop_sheet(CROPS, LANDMARKS, ["a", "b", "c"], columns=2).axes
+    assert [cell.get_title() for cell in cells] == ["a", "b", "c", ""]
+    for cell, crop in zip(cells, CROPS, strict=False):
+        np.testing.assert_array_equal(cell.images[0].get_array(), crop)
+    assert [len(cell.collections) for cell in cells] == [1, 0, 1, 0]
+    np.testing.assert_array_equal(cells[0].collections[0].get_offsets(), LANDMARKS[0])
+
+
+def test_a_sheet_that_does_not_hold_together_is_refused() -> None:
+    with pytest.raises(ValueError, match="3 crops"):
+        crop_sheet(CROPS, LANDMARKS, ["a", "b"])
+
+
+def test_an_empty_sheet_is_a_figure() -> None:
+    assert png_bytes(crop_sheet([], [], []))
+
+
+def test_names_are_words_and_not_formulas() -> None:
+    name = r"_$\frac{1}$ $x^2$ <b>&--> ]]>"
+    figure = roc_figure([Curve(name, POINTS)], title=name)
+    assert legend_of(figure.axes[0]) == [f"{7.5 / 9:.4f}   {name}"]
+    assert is_svg(svg_bytes(figure))
+    assert png_bytes(crop_sheet(CROPS, LANDMARKS, [name, name, name], title=name))
+
+
+def test_the_same_figure_gives_the_same_bytes_whatever_the_users_settings() -> None:
+    def drawn() -> tuple[bytes, bytes]:
+        figure = roc_figure([Curve("DemoFF", POINTS)], title="ROC")
+        return png_bytes(figure), svg_bytes(figure)
+
+    first = drawn()
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "pink", "savefig.dpi": 30, "svg.hashsalt": "other"}):
+        assert drawn() == first
+        assert matplotlib.rcParams["font.size"] == 20
+
+
+def test_png_and_svg_are_what_they_say(tmp_path: Path) -> None:
+    figure = score_histogram(SCORES[LABELS == 0], SCORES[LABELS == 1])
+    save_figure(figure, tmp_path / "new" / "scores.png")
+    save_figure(figure, tmp_path / "scores.svg")
+    image = imread(io.BytesIO((tmp_path / "new" / "scores.png").read_bytes()))
+    assert image.shape[:2] == (480, 840)
+    assert is_svg((tmp_path / "scores.svg").read_bytes())
+    with pytest.raises(InputError, match=r"scores\.gif: a figure cannot be written .* valid are: \.png, \.svg"):
+        save_figure(figure, tmp_path / "scores.gif")
+
+
+def test_drawing_needs_no_window_and_no_torch() -> None:
+    script = "import sys, evaluation.plots; sys.exit(bool({'matplotlib.pyplot', 'torch'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])
