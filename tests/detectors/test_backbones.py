@@ -74,9 +74,13 @@ def test_b4_is_the_packages_network_behind_an_unpadded_stem():
     package = EfficientNet.from_name("efficientnet-b4", include_top=False).eval()
     package._conv_stem = nn.Conv2d(3, 48, 3, stride=2, padding=0, bias=False)
     package.load_state_dict(ours.efficientnet.state_dict())
+    for module in (*ours.modules(), *package.modules()):
+        if isinstance(module, nn.BatchNorm2d):
+            module.train()  # statistics of the batch keep a random network's activations from dying out
     with torch.no_grad():
-        expected = package.extract_features(images(96))
-        assert torch.allclose(ours.features(images(96)), expected, rtol=1e-4, atol=1e-7 + 1e-4 * expected.abs().max())
+        features, expected = ours.features(images(96, 2)), package.extract_features(images(96, 2))
+    assert expected.std() > 0.1
+    assert torch.allclose(features, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_separable_convolution_is_one_dense_convolution_of_the_kernels_product():
@@ -155,11 +159,14 @@ def test_an_imagenet_file_of_another_network_is_refused(name, tmp_path):
         build(name, pretrained=str(path))
 
 
-def test_lite_refuses_tensors_in_another_order(tmp_path):
+@pytest.mark.parametrize("swap", [("bn1.weight", "bn1.bias"), ("blocks.1.0.bn1.weight", "blocks.1.0.bn3.weight")])
+def test_lite_refuses_tensors_in_another_order(tmp_path, swap):
     state = timm.create_model("tf_efficientnet_lite0").state_dict()
-    torch.save(dict(reversed(state.items())), tmp_path / "reversed.pth")
-    with pytest.raises(InputError, match=r"reversed\.pth does not fit"):
-        build("efficientnet_lite0", pretrained=str(tmp_path / "reversed.pth"))
+    first, second = swap
+    other = {first: second, second: first}
+    torch.save({other.get(key, key): state[other.get(key, key)] for key in state}, tmp_path / "swapped.pth")
+    with pytest.raises(InputError, match=r"swapped\.pth does not fit"):
+        build("efficientnet_lite0", pretrained=str(tmp_path / "swapped.pth"))
 
 
 def test_a_missing_imagenet_file_is_said_and_recorded(caplog):
