@@ -19,7 +19,7 @@ TOLERANCE = 1e-4  # of P(fake) in float32, when a convolution may sum in another
 BF16_TOLERANCE = 0.1  # of P(fake) under bfloat16, which keeps 8 bits
 
 
-class NonConformance(AssertionError):
+class ConformanceError(AssertionError):
     """A detector breaks the contract of `AbstractDetector`; the message says how."""
 
 
@@ -61,7 +61,7 @@ def check_detector(config: DetectorConfig, batch_size: int = 4) -> None:
         batch_size: images in the example batch, at least 4.
 
     Raises:
-        NonConformance: the first check that fails.
+        ConformanceError: the first check that fails.
         InputError: the configuration is refused.
     """
     case = Case.of(config, batch_size)
@@ -180,4 +180,4 @@ def _distance(first: Tensor, second: Tensor) -> float:
 
 def _require(holds: bool, message: str) -> None:
     if not holds:
-        raise NonConformance(message)
+        raise ConformanceError(message)

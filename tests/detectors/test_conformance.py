@@ -11,7 +11,7 @@ from config.load import load_config
 from config.schema import DetectorConfig
 from detectors import DETECTOR, build_detector, conformance
 from detectors.base import AbstractDetector, FitContext
-from detectors.conformance import CHECKS, Case, NonConformance
+from detectors.conformance import CHECKS, Case, ConformanceError
 from tests.detectors.plugin import plugin_config
 
 # Small images, for speed; networks that are bound to one size are listed with it.
@@ -141,12 +141,12 @@ def test_a_sound_detector_passes_all(tiny_config):
 @pytest.mark.parametrize(("faulty", "check", "message"), FAULTS, ids=lambda value: getattr(value, "__name__", None))
 def test_a_fault_is_caught(tiny_config, faulty, check, message):
     spoilt = Case.of(tiny_config(faulty))
-    with pytest.raises(NonConformance, match=message):
+    with pytest.raises(ConformanceError, match=message):
         check(spoilt)
 
 
 def test_check_detector_runs_every_check(tiny_config):
-    with pytest.raises(NonConformance):
+    with pytest.raises(ConformanceError):
         conformance.check_detector(tiny_config(IdleLayer))
 
 
