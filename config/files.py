@@ -13,16 +13,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """A scratch path beside `path`; what was written there becomes `path` when the block ends without an error.
 
     Raises:
-        InputError: the folder cannot be written, or the disk is full.
+        InputError: the folder or the file cannot be written, or the disk is full. Errors about other files
+            pass through.
     """
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    try:
         yield scratch
-        with scratch.open("rb") as file:
+        with scratch.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(scratch, path)
     except OSError as error:
+        about = error.filename
+        if about is not None and Path(os.fsdecode(about)) not in (path, scratch):
+            raise
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         scratch.unlink(missing_ok=True)

@@ -3,13 +3,16 @@
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from config.errors import InputError, unknown
 from config.schema import DEAD_DETECTOR_KEYS, DatasetConfig, DetectorConfig, Profile, Schema
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 log = logging.getLogger(__name__)
 S = TypeVar("S", bound=Schema)
@@ -67,9 +70,8 @@ def validate(schema: type[S], raw: Mapping[str, Any], where: str) -> S:
         return schema.model_validate(dict(raw))
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        given = "" if first["type"] == "missing" else f", not {first['input']!r}"
-        raise InputError(f"{where}: {key}: {_expectation(first['msg'])}{given}") from None
+        key = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{where}: {key + ': ' if key else ''}{_complaint(first)}") from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -104,11 +106,13 @@ def to_yaml(config: BaseModel) -> str:
 
 
 def _resolve(schema: type[S], raw: dict[str, Any], overrides: Iterable[str], where: str) -> S:
-    for assignment in overrides:
-        _assign(raw, assignment)
     if schema is DetectorConfig:
         _drop_dead_keys(raw, where)
-    return validate(schema, raw, where)
+    config = validate(schema, raw, where)
+    for assignment in overrides:
+        _assign(raw, assignment)
+        config = validate(schema, raw, f"--set {assignment}")
+    return config
 
 
 def _folder(schema: type[Schema]) -> Path:
@@ -175,5 +179,11 @@ def _nested(annotation: Any, value: Any) -> list[tuple[type[BaseModel], Mapping[
     return [(model, part) for model in schemas for part in parts if isinstance(part, Mapping)]
 
 
-def _expectation(message: str) -> str:
-    return message[:1].lower() + message[1:]
+def _complaint(error: "ErrorDetails") -> str:
+    """Pydantic's complaint about one value as the end of a sentence."""
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if error["type"] in {"model_type", "dict_type"}:
+        return f"expected keys with values, not {error['input']!r}"
+    message = error["msg"][:1].lower() + error["msg"][1:]
+    return message if error["type"] == "missing" else f"{message}, not {error['input']!r}"

@@ -43,7 +43,8 @@ class Registry(Generic[T]):
         def decorate(entry: T) -> T:
             expected = self._sources().get(module_name)
             home = getattr(entry, "__module__", "?")
-            if module_name in self._entries or (expected is not None and expected != home):
+            is_mapped_here = expected is None or home == expected or home.startswith(f"{expected}.")
+            if module_name in self._entries or not is_mapped_here:
                 taken_by = self.origin(module_name) if module_name in self._entries else expected
                 raise InputError(f"{self.kind} '{module_name}' of {home} is already registered by {taken_by}")
             self._entries[module_name] = entry
@@ -55,13 +56,16 @@ class Registry(Generic[T]):
         """The entry called `name`, imported if need be.
 
         Raises:
-            InputError: no such name, or its module does not register it.
+            InputError: no such name, or its module cannot be imported or does not register it.
         """
         if name not in self._entries:
             sources = self._sources()
             if name not in sources:
                 raise unknown(self.kind, name, self.names())
-            importlib.import_module(sources[name])
+            try:
+                importlib.import_module(sources[name])
+            except ImportError as error:
+                raise InputError(f"the {self.kind} '{name}' cannot be imported: {error}") from error
             if name not in self._entries:
                 raise InputError(f"module {sources[name]} does not register the {self.kind} '{name}' it is mapped to")
         return self._entries[name]

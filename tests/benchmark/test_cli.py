@@ -1,28 +1,12 @@
 """The command line as a user meets it: what a mistake answers, what listing shows."""
 
-import sys
 from pathlib import Path
 
 import cv2
 import pytest
 
-from benchmark.cli import main
 from tests.faces import still
 from tests.media import write_video
-
-
-@pytest.fixture
-def assay(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run `assay ARGUMENTS`: (exit code, output, errors)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["assay", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return int(stopped.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+"""The whole road in one small run: media, crops, weights, scores, table; and what happens when it is walked again."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from config.load import load_config
+from config.schema import DetectorConfig
+from detectors import build_detector
+from detectors.weights import save_weights
+from evaluation.scores import ScoreRecord, read_scores
+from preprocessing.clips import Image
+from tests.faces import still
+
+SPLITS = {"train": range(6), "val": range(6, 9), "test": range(9, 12)}
+
+
+def blurred(image: Image) -> Image:
+    """A crude forgery that a network learns within a few steps."""
+    return cv2.GaussianBlur(image, (0, 0), 4)
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("media")
+    for split, numbers in SPLITS.items():
+        for number in numbers:
+            for name, image in (("real", still(number)), ("fake", blurred(still(number)))):
+                (root / split / name).mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(root / split / name / f"{number}.png"), image)
+    cv2.imwrite(str(root / "test" / "real" / "nobody.png"), np.zeros((200, 200, 3), np.uint8))
+    return root
+
+
+def test_from_media_to_table(assay, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert assay("preprocess", "custom", "--root", media, "--workers", 1).code == 0
+    train = ["train", "efficientnet_lite0", "--train", "custom", "--workers", 0, "--set", "nEpochs=2"]
+    train += ["--set", "train_batchSize=6", "--set", "resolution=96"]
+    assert assay(*train).code == 0
+    run = tmp_path / "results" / "runs" / "efficientnet_lite0"
+    epochs = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in epochs if entry["kind"] == "epoch"] == [0, 1]
+
+    again = assay(*train)
+    assert again.code == 2
+    assert "resume it" in again.err
+
+    assert assay("evaluate", run, "--test", "custom", "--workers", 0).code == 0
+    path = run / "eval" / "custom" / "scores.parquet"
+    scores, record = read_scores(path), ScoreRecord.read(ScoreRecord.beside(path))
+    assert len(scores) == 7
+    assert scores["score"].isna().sum() == 1
+    assert (record.n_videos, record.n_frames, record.n_faceless_frames) == (7, 7, 1)
+    assert record.skipped == {"no face": 1}
+    assert "landmarks: assay-compact-81" in record.notes
+
+    lone = assay("evaluate", run / "best.safetensors", "--test", "custom", "--workers", 0, "--out", tmp_path / "lone")
+    assert lone.code == 0
+    assert read_scores(tmp_path / "lone" / "custom" / "scores.parquet").equals(scores)
+
+    table = assay("table", run, "--format", "csv", "--metric", "video_auc")
+    assert table.out.splitlines()[0] == "Detector,video AUC custom"
+    assert table.out.splitlines()[1].startswith("efficientnet_lite0,")
+
+    one_class = scores[scores["label"] == 0]
+    one_class.to_parquet(path)
+    assert assay("table", run).out.count("–") >= 1
+
+
+def test_weights_of_another_network_are_refused_by_name(assay, media: Path, tmp_path: Path):
+    data = tmp_path / "data"
+    assert assay("preprocess", "custom", "--root", media, "--data", data, "--workers", 1).code == 0
+    weights = tmp_path / "weights.safetensors"
+    save_weights(build_detector(load_config(DetectorConfig, "efficientnet_lite0"), pretrained=False), weights, {})
+    answer = assay("evaluate", weights, "--detector", "xception", "--test", "custom", "--data", data)
+    assert answer.code == 2
+    assert "efficientnet_lite0" in answer.err

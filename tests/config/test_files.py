@@ -1,0 +1,37 @@
+"""Files appear whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from config.errors import InputError
+from config.files import atomic_path
+
+
+def test_the_file_appears_when_the_block_ends(tmp_path: Path):
+    target = tmp_path / "new" / "file"
+    with atomic_path(target) as scratch:
+        scratch.write_text("whole")
+        assert not target.exists()
+    assert target.read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_an_error_leaves_the_old_file_and_no_scratch(tmp_path: Path):
+    target = tmp_path / "file"
+    target.write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_path(target) as scratch:
+        scratch.write_text(f"half {1 / 0}")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write"), atomic_path(tmp_path / "file" / "below") as scratch:
+        scratch.write_text("")
+
+
+def test_an_error_about_another_file_is_not_taken_for_one_about_this(tmp_path: Path):
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "file") as scratch:
+        scratch.write_text((tmp_path / "absent").read_text())
