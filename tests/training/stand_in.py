@@ -39,13 +39,14 @@ class TinyBackbone(Backbone):
 
 
 class TinyDetector(AbstractDetector):
-    """Writes down which hooks were called; `norm` adds batch norm and dropout."""
+    """Writes down which hooks were called, and counts in buffers; `norm` adds batch norm and dropout."""
 
     def __init__(self, config: DetectorConfig, norm: bool = True) -> None:
         self.norm = norm
         super().__init__(config)
         self.calls: list[tuple[str, int]] = []
         self.register_buffer("steps_seen", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("epochs_seen", torch.zeros((), dtype=torch.int64))
 
     def build_backbone(self, config: DetectorConfig) -> Backbone:
         return TinyBackbone(config.backbone_config, self.norm)
@@ -55,6 +56,7 @@ class TinyDetector(AbstractDetector):
 
     def on_epoch_start(self, epoch: int) -> None:
         self.calls.append(("start", epoch))
+        self.epochs_seen += 1
 
     def after_step(self, step: int) -> None:
         self.calls.append(("step", step))

@@ -37,7 +37,18 @@ def test_an_epoch_can_be_entered_in_the_middle():
     assert images(loader, 2, position=len(whole)) == []
 
 
-def test_epochs_and_seeds_differ():
+def test_epochs_and_seeds_have_their_own_order():
+    recipe = RECIPE["frames"](make_faces(), make_config())
+    orders = set()
+    for seed in (0, 1):
+        sampler = EpochSampler(recipe, seed)
+        for epoch in (0, 1):
+            sampler.set_epoch(epoch)
+            orders.add(tuple(index for batch in sampler for _, index, _ in batch))
+    assert len(orders) == 4
+
+
+def test_epochs_and_seeds_have_their_own_pixels():
     first = images(make_loader(), 0)
     assert not torch.equal(first[0], images(make_loader(), 1)[0])
     assert not torch.equal(first[0], images(make_loader(seed=4), 0)[0])
