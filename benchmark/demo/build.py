@@ -81,12 +81,13 @@ def build_demo(
     folder = STILLS if faces is None else faces
     if not folder.is_dir():
         raise InputError(f"--faces: no such folder: {folder}")
+    check_place(out)
     pictures = find_pictures(folder)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers or os.cpu_count() or 1, mp_context=context, initializer=_one_thread) as pool:
         try:
             portraits, counts = _collect(pool, pictures, folder)
-            _claim(out, {"recipe": _RECIPE, "seed": seed, "faces": _digest(portraits), **counts})
+            claim(out, {"recipe": _RECIPE, "seed": seed, "faces": _digest(portraits), **counts})
             targets = [
                 *_plan_demoff(pool, out / "DemoFF", portraits[len(portraits) // 4 :], seed),
                 *_plan_demox(out / "DemoX", portraits[: len(portraits) // 4], seed),
@@ -180,6 +181,35 @@ def forge_clip(clip: Clip, forgery: Forgery, space: FaceSpace | None) -> tuple[F
         case "MouthSwap":
             return mouth_swap(clip, source, forgery.expression, rng)
     raise ValueError(f"no manipulation '{forgery.method}'")
+
+
+def check_place(out: Path) -> None:
+    """Refuses a folder that holds data sets of the demo's names which no demo made.
+
+    Raises:
+        InputError: `out` has DemoFF or DemoX but no stamp.
+    """
+    foreign = [out / part for part in _PARTS if (out / part).exists()]
+    if foreign and not (out / _STAMP).is_file():
+        raise InputError(f"{foreign[0]} was not made by the demo ({out / _STAMP} is missing); choose another folder")
+
+
+def claim(out: Path, stamp: dict[str, Any]) -> None:
+    """Makes `out` the place of one demo: what another seed or other pictures left there is removed.
+
+    Args:
+        out: a folder that `check_place` accepts.
+        stamp: what decides on the clips' content; written to `out/demo.json`.
+    """
+    check_place(out)
+    path = out / _STAMP
+    content = json.dumps(stamp, indent=2, sort_keys=True) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") == content:
+        return
+    for part in _PARTS:
+        if (out / part).exists():
+            shutil.rmtree(out / part)
+    _write(path, content)
 
 
 def split_pairs(identities: int, seed: int) -> dict[str, list[list[str]]]:
@@ -276,20 +306,6 @@ def _collect(pool: Executor, pictures: list[Path], folder: Path) -> tuple[list[P
         "landmarks": predictor.git_blob,
     }
     return portraits, counts
-
-
-def _claim(out: Path, stamp: dict[str, Any]) -> None:
-    """Makes `out` the place of this demo: what another seed or other pictures left there is removed."""
-    path = out / _STAMP
-    parts = [out / part for part in _PARTS if (out / part).exists()]
-    if parts and not path.is_file():
-        raise InputError(f"{parts[0]} exists but was not made by the demo ({path} is missing); choose another folder")
-    content = json.dumps(stamp, indent=2, sort_keys=True) + "\n"
-    if path.is_file() and path.read_text(encoding="utf-8") == content:
-        return
-    for part in parts:
-        shutil.rmtree(part)
-    _write(path, content)
 
 
 def _digest(portraits: list[Portrait]) -> str:
