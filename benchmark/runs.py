@@ -1,5 +1,6 @@
 """The three steps behind the command line: preprocess a data set, train a detector, evaluate weights."""
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,11 +13,12 @@ from rich.console import Console
 from benchmark.leaderboard import SCORES, summary_table
 from benchmark.progress import progress
 from config.errors import InputError, unknown
+from config.files import atomic_path
 from config.load import config_names, load_config, parse_config
 from config.schema import DatasetConfig, DetectorConfig, Profile
 from evaluation.metrics import Metrics, evaluate_scores
 from evaluation.render import to_rich
-from evaluation.scores import ScoreRecord, environment, git_commit, read_scores
+from evaluation.scores import Environment, ScoreRecord, environment, git_commit, read_scores
 from preprocessing.landmarks import find_predictor
 from preprocessing.manifest import coverage, manifest_sha256
 from preprocessing.pipeline import manifest_path, preprocess
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 PROTOCOL, PROTOCOL_VERSION = "corrected", 1
 BEST = "best.safetensors"
 CONFIG = "config.yaml"
+RECORD = "record.json"
 
 
 def preprocess_dataset(
@@ -75,6 +78,37 @@ def preprocess_dataset(
         console.print(f"  skipped {count}: {reason}", highlight=False)
     console.print(f"  -> {manifest_path(data, profile, config.name)}", highlight=False)
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """How a training run came about, beside its configuration: record.json of the run folder.
+
+    Attributes:
+        detector: registered name.
+        initialisation: what the weights started from: an ImageNet file and its hash, or "random".
+        train_sha256: hash of the manifest rows that were trained on; val_sha256 of those selected on.
+        selection: in words, how the epoch was selected; best_epoch counts from 0.
+        best_value: the selecting metric there, or None.
+        steps: optimiser steps in all.
+        device: where it ran.
+        wall_seconds: of this call; a resumed run has only its last part.
+        environment: software and hardware.
+        git_commit: of this project.
+    """
+
+    detector: str
+    initialisation: str
+    train_sha256: str
+    val_sha256: str
+    selection: str
+    best_epoch: int
+    best_value: float | None
+    steps: int
+    device: str
+    wall_seconds: float
+    environment: Environment
+    git_commit: str | None
 
 
 def train_detector(
@@ -137,9 +171,11 @@ def train_detector(
         f"validate on {len(val_faces)}, {config.nEpochs} epochs on {on}",
         highlight=False,
     )
+    started = time.monotonic()
+    detector = build_detector(config)
     folder = out or Path("results/runs") / config.model_name
-    return fit(
-        build_detector(config),
+    result = fit(
+        detector,
         train_faces,
         config,
         folder,
@@ -148,6 +184,23 @@ def train_detector(
         resume=resume,
         console=console,
     )
+    record = RunRecord(
+        detector=config.model_name,
+        initialisation=detector.backbone.initialisation,
+        train_sha256=train_faces.sha256,
+        val_sha256=val_faces.sha256,
+        selection=result.selection,
+        best_epoch=result.best_epoch,
+        best_value=result.best_value,
+        steps=result.steps,
+        device=str(on),
+        wall_seconds=time.monotonic() - started,
+        environment=environment(),
+        git_commit=git_commit(),
+    )
+    with atomic_path(folder / RECORD) as scratch:
+        scratch.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    return result
 
 
 @dataclass(frozen=True, slots=True)
