@@ -32,6 +32,10 @@ class Faces(Protocol):
     def __len__(self) -> int:
         """How many faces there are."""
 
+    @property
+    def sha256(self) -> str:
+        """Hash of which faces these are; a run is resumed with the same ones."""
+
     def read(self, index: int) -> Sample:
         """The pixels of a face."""
 

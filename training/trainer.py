@@ -1,6 +1,5 @@
 """The loop: batches in, weights and a log out. It knows no method by name; a detector speaks through its hooks."""
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,7 +10,6 @@ from typing import Any, TypeVar
 
 import torch
 from rich.console import Console
-from torch import nn
 
 from config.errors import InputError
 from config.load import to_yaml
@@ -27,7 +25,7 @@ from training.recipes import Faces
 from training.step import Stepper
 
 T = TypeVar("T")
-Validate = Callable[[nn.Module], Mapping[str, float | None]]
+Validate = Callable[[AbstractDetector], Mapping[str, float | None]]
 LOWER_IS_BETTER = {"eer"}
 
 
@@ -169,7 +167,7 @@ class Run:
         self.meter = Meter()
         self.journal_size = 0
         self.generator = torch.Generator().manual_seed(config.manualSeed)
-        self._faces_sha256 = hashlib.sha256(faces.labels.tobytes()).hexdigest()
+        self._faces_sha256 = faces.sha256
         recipe = RECIPE[config.dataset_type](faces, config)
         self.loader = Loader(recipe, config.manualSeed, config.workers, pin_memory=device.type == "cuda")
         detector.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
