@@ -64,7 +64,7 @@ def landmark_swap(clip: Clip, source: Portrait, rng: np.random.Generator) -> tup
 
 
 def expression_warp(clip: Clip, expression: Offsets, rng: np.random.Generator) -> tuple[Frames, Masks]:
-    """Makes the target's face show the driver's expression.
+    """Makes the target's face show the driver's expression: brows and mouth; the eyes stay, a warp cannot open them.
 
     Args:
         clip: the target.
@@ -74,6 +74,7 @@ def expression_warp(clip: Clip, expression: Offsets, rng: np.random.Generator) -
     gain, detail, softness = rng.uniform(1.0, 1.5), rng.uniform(0.45, 0.65), rng.uniform(0.05, 0.12)
     shade = rng.uniform(-0.06, 0.06, size=3)
     offsets = gain * expression - expression_offsets(clip.track, clip.neutral)
+    offsets[:, _EYES] = 0
     neutral_gap = lip_gap(clip.neutral)
 
     def forge(frame: Image, points: Points, t: int) -> Image:
