@@ -15,6 +15,7 @@ from detectors.base import AbstractDetector
 from evaluation.scores import CLEAN, ScoreWriter
 from preprocessing.operators import to_network_input, to_network_landmark
 from preprocessing.samples import BrokenSampleError, FaceSet, spread
+from preprocessing.workers import worker_context
 
 BROKEN_VALUE = "broken value in store"
 COPIED = ["dataset", "split", "compression", "video_id", "frame", "face", "label", "class_name", "method"]
@@ -55,6 +56,7 @@ def predict(
         _Inputs(faces, config),
         batch_size=config.test_batchSize,
         num_workers=workers,
+        multiprocessing_context=worker_context() if workers else None,
         collate_fn=_collate,
         pin_memory=device.type == "cuda",
     )

@@ -21,6 +21,7 @@ from preprocessing.landmarks import Predictor
 from preprocessing.layouts import list_clips
 from preprocessing.manifest import Row, read_manifest, write_manifest
 from preprocessing.store import FaceStoreWriter, encode_landmarks, landmarks_key, mask_key
+from preprocessing.workers import worker_context
 
 STORE_FORMAT = 1
 ENCODER = "png"
@@ -159,7 +160,7 @@ def _process(job: _Job, clips: Iterable[Clip], workers: int) -> Iterator[tuple[C
         _Worker.start(job)
         yield from ((clip, _Worker.process(clip)) for clip in clips)
         return
-    with ProcessPoolExecutor(workers, initializer=_Worker.start, initargs=(job,)) as pool:
+    with ProcessPoolExecutor(workers, worker_context(), _Worker.start, (job,)) as pool:
         waiting: deque[tuple[Clip, Future[ClipResult]]] = deque()
         try:
             for clip in clips:

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from config.errors import InputError
+from preprocessing.workers import worker_context
 from training.errors import TrainingError
 from training.recipes import Indices, Recipe, TrainingSample
 
@@ -105,6 +106,7 @@ class Loader:
             batch_sampler=self.sampler,
             collate_fn=samples.collate,
             num_workers=workers,
+            multiprocessing_context=worker_context() if workers else None,
             persistent_workers=workers > 0,
             pin_memory=pin_memory,
             worker_init_fn=_use_one_thread,

@@ -93,6 +93,15 @@ def test_two_processes_give_the_rows_and_bytes_of_one(made, root: Path, tmp_path
     assert all(one.get(key) == two.get(key) for key in one.keys())  # noqa: SIM118
 
 
+def test_workers_start_although_this_process_has_used_opencvs_threads(root: Path, tmp_path: Path):
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(4)
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (31, 31), 0)
+    rows = run(root, tmp_path, workers=2)  # a fork of this process would wait forever for a lock
+    cv2.setNumThreads(threads)
+    assert (rows["skip"] == "").sum() == 3
+
+
 def test_a_second_run_does_only_what_is_missing(root: Path, tmp_path: Path):
     media, data = tmp_path / "media", tmp_path / "data"
     write_video(media / "real" / "a.mp4", talking(0, 3))
