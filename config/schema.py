@@ -52,6 +52,8 @@ class Augmentation(Schema):
     def _ranges_are_ordered(self) -> "Augmentation":
         for name in ("rotate_limit", "blur_limit", "brightness_limit", "contrast_limit"):
             low, high = getattr(self, name)
+            if name == "blur_limit" and low < 1:
+                raise ValueError(f"blur_limit: a kernel has at least 1 pixel, not {low}")
             if low > high:
                 raise ValueError(f"{name}: the lower bound {low} is above the upper bound {high}")
         if self.quality_lower > self.quality_upper:
@@ -136,11 +138,10 @@ class DetectorConfig(Schema):
     lr_T_max: int | None = None
     lr_eta_min: float = Field(0.0, ge=0)
     nEpochs: int = Field(10, ge=1)
-    start_epoch: int = Field(0, ge=0)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     accumulate: int = Field(1, ge=1)
     metric_scoring: Literal["auc", "eer", "acc", "ap"] = "auc"
-    manualSeed: int = 1024
+    manualSeed: int = Field(1024, ge=0)
 
 
 # Keys without a reader in DeepfakeBench, and keys whose job an option of the command line does here.
@@ -169,6 +170,7 @@ DEAD_DETECTOR_KEYS = {
     "save_ckpt": "checkpoints are always written",
     "save_epoch": "no effect",
     "save_feat": "no effect",
+    "start_epoch": "use --resume",
     "SWA": "no effect",
     "task_target": "use --out",
 }

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from config.errors import InputError
+from config.files import atomic_path
 from config.load import config_names, load_config
 from config.schema import DetectorConfig
 from detectors import build_detector
@@ -27,13 +28,12 @@ def save_weights(detector: nn.Module, path: Path, metadata: Mapping[str, str]) -
         metadata: strings that are stored beside the tensors.
 
     Raises:
+        InputError: the file cannot be written.
         TypeError: the state dict holds something that is not a tensor.
     """
     state = {key: _tensor(key, value).detach().cpu().contiguous() for key, value in detector.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    save_file(state, partial, metadata=dict(metadata))
-    partial.replace(path)
+    with atomic_path(path) as scratch:
+        save_file(state, scratch, metadata=dict(metadata))
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -1,6 +1,5 @@
 """The folder of a run, and its state: one file, whole or absent, read without running pickled code."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 
 from config.errors import InputError
+from config.files import atomic_path
 from config.load import load_config, to_yaml
 from config.schema import DetectorConfig
 
@@ -18,12 +18,8 @@ WITHOUT_EFFECT = {"workers", "test_batchSize", "test_dataset"}
 
 def save_state(state: Mapping[str, Any], path: Path) -> None:
     """Write nested containers of tensors, numbers and strings; a reader sees the old file or the whole new one."""
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        torch.save(dict(state), file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with atomic_path(path) as scratch:
+        torch.save(dict(state), scratch)
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -100,13 +96,8 @@ def open_run(path: Path, config: DetectorConfig, resume: bool) -> RunFolder:
         if run.state.is_file() and not resume:
             raise InputError(f"{path} already holds a run of this configuration: resume it, or choose another folder")
         return run
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        partial = run.config.with_name("config.yaml.partial")
-        partial.write_text(to_yaml(config), encoding="utf-8")
-        partial.replace(run.config)
-    except OSError as error:
-        raise InputError(f"cannot write the run folder {path}: {error.strerror}") from None
+    with atomic_path(run.config) as scratch:
+        scratch.write_text(to_yaml(config), encoding="utf-8")
     return run
 
 

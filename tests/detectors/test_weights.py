@@ -53,7 +53,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(weights, "save_file", breaks_half_way)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="disk full"):
         save_weights(nn.Linear(2, 2), path, {})
     assert path.read_bytes() == before
 
