@@ -25,6 +25,7 @@ Assignments = Annotated[list[str] | None, typer.Option("--set", help="Override: 
 Plugin = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file that registers more; repeatable.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU when there is one.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes; default: one for each core.")]
+Loaders = Annotated[int | None, typer.Option("--workers", min=0, help="Loading processes; default: all cores but one.")]
 Landmarks = Annotated[Path | None, typer.Option(help="81-point dlib predictor; default: $ASSAY_LANDMARKS, else ours.")]
 
 
@@ -115,7 +116,7 @@ def train(
     set: Assignments = None,  # noqa: A002
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     device: Device = "auto",
-    workers: Workers = None,
+    workers: Loaders = None,
     plugin: Plugin = None,
 ) -> None:
     """Train a detector; the best epoch is chosen on the source's val split."""
@@ -131,7 +132,7 @@ def train(
         overrides=set or (),
         resume=resume,
         device=device,
-        workers=_workers(workers),
+        workers=_loaders(workers),
         console=_console(),
     )
 
@@ -147,7 +148,7 @@ def evaluate(
     detector: Annotated[str | None, typer.Option(help="Detector of weights that do not say it themselves.")] = None,
     set: Assignments = None,  # noqa: A002
     device: Device = "auto",
-    workers: Workers = None,
+    workers: Loaders = None,
     plugin: Plugin = None,
 ) -> None:
     """Score test sets; write score tables, records and metrics."""
@@ -164,7 +165,7 @@ def evaluate(
         detector_name=detector,
         overrides=set or (),
         device=device,
-        workers=_workers(workers),
+        workers=_loaders(workers),
         console=_console(),
     )
 
@@ -201,6 +202,7 @@ def demo(
         landmarks=landmarks,
         device=device,
         workers=_workers(workers),
+        loaders=_loaders(workers),
         console=_console(),
     )
 
@@ -209,8 +211,17 @@ def _console() -> Console:
     return Console(soft_wrap=True)
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
 def _workers(given: int | None) -> int:
-    return len(os.sched_getaffinity(0)) if given is None and hasattr(os, "sched_getaffinity") else (given or 0)
+    return _cores() if given is None else given
+
+
+def _loaders(given: int | None) -> int:
+    """On a CPU the network's threads and the loaders share the cores: one is left to the loop."""
+    return max(1, _cores() - 1) if given is None else given
 
 
 def _load_plugins(paths: list[Path] | None) -> Any:

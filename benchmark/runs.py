@@ -55,14 +55,14 @@ def preprocess_dataset(
         The manifest's rows.
     """
     changes = [f"{key}={value}" for key, value in (("num_frames", frames), ("stride", stride)) if value is not None]
-    config = load_config(DatasetConfig, dataset)
-    predictor = find_predictor(landmarks)
+    config, crops = load_config(DatasetConfig, dataset), load_config(Profile, profile, changes)
+    predictor = find_predictor(landmarks or (Path(crops.landmarks) if crops.landmarks else None))
     with progress(f"preprocess {config.name}", console) as report:
         rows = preprocess(
             config,
             root,
             data,
-            load_config(Profile, profile, changes),
+            crops,
             predictor,
             workers=workers,
             compression=compression,
@@ -76,7 +76,7 @@ def preprocess_dataset(
     )
     for reason, count in counts.skips.items():
         console.print(f"  skipped {count}: {reason}", highlight=False)
-    console.print(f"  -> {manifest_path(data, profile, config.name)}", highlight=False)
+    console.print(f"  -> {manifest_path(data, crops.name, config.name)}", highlight=False)
     return rows
 
 

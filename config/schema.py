@@ -177,7 +177,10 @@ DEAD_DETECTOR_KEYS = {
 
 
 class Profile(Schema):
-    """A preprocessing profile: config/preprocessing/NAME.yaml (METHODS 0, DEEPFAKEBENCH 1.9)."""
+    """A preprocessing profile: config/preprocessing/NAME.yaml (METHODS 0, DEEPFAKEBENCH 1.9).
+
+    `landmarks` is the path of an 81-point dlib predictor; null takes $ASSAY_LANDMARKS or the project's compact one.
+    """
 
     name: str
     mode: Literal["exact"] = "exact"
@@ -186,6 +189,7 @@ class Profile(Schema):
     num_frames: int = Field(32, ge=1)
     stride: int | None = Field(None, ge=1)
     upsample: int = Field(1, ge=0, le=3)
+    landmarks: str | None = None
 
 
 class ClassConfig(Schema):

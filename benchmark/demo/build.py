@@ -9,7 +9,6 @@ import csv
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -42,6 +41,7 @@ from benchmark.demo.forge import (
 from benchmark.demo.portraits import Portrait, find_pictures, frame_face, read_portraits
 from config.errors import InputError
 from preprocessing.landmarks import find_predictor
+from preprocessing.workers import worker_context
 
 STILLS = Path(__file__).parent / "stills"
 FRAMES = 24
@@ -83,8 +83,7 @@ def build_demo(
         raise InputError(f"--faces: no such folder: {folder}")
     check_place(out)
     pictures = find_pictures(folder)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers or os.cpu_count() or 1, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers or os.cpu_count() or 1, worker_context(), _one_thread) as pool:
         try:
             portraits, counts = _collect(pool, pictures, folder)
             claim(out, {"recipe": _RECIPE, "seed": seed, "faces": _digest(portraits), **counts})

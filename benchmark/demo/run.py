@@ -41,6 +41,7 @@ def run_demo(
     landmarks: Path | None,
     device: str,
     workers: int,
+    loaders: int,
     console: Console,
 ) -> Path:
     """Build, preprocess, train, evaluate and report; what an earlier call finished is kept.
@@ -51,7 +52,8 @@ def run_demo(
         seed: of the clips and of training.
         landmarks: 81-point predictor for preprocessing.
         device: where to train and evaluate.
-        workers: processes.
+        workers: processes that make clips and crops.
+        loaders: processes that read crops for the network.
         console: where progress is shown.
 
     Returns:
@@ -85,10 +87,10 @@ def run_demo(
         overrides=[f"nEpochs={EPOCHS}", f"manualSeed={seed}"],
         resume=(run / "config.yaml").is_file(),
         device=device,
-        workers=workers,
+        workers=loaders,
         console=console,
     )
-    results = evaluate_weights(run, DATASETS, data, device=device, workers=workers, console=console)
+    results = evaluate_weights(run, DATASETS, data, device=device, workers=loaders, console=console)
     note = STILLS_NOTE if faces is None else PHOTOS_NOTE
     pages = _write_results(out, data, run, rows, results, note, time.monotonic() - started)
     console.print(f"\n{FORMATS['md'](pages.leaderboard)}", highlight=False, markup=False)

@@ -58,6 +58,13 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(assay, tmp_path: Path, monkey
     assert "Traceback" not in err
 
 
+def test_the_landmark_model_may_stand_in_the_profile(assay, tmp_path: Path):
+    (tmp_path / "mine.yaml").write_text("name: mine\nlandmarks: absent.dat\n")
+    code, _, err = assay("preprocess", "custom", "--root", tmp_path, "--profile", tmp_path / "mine.yaml")
+    assert code == 2
+    assert "absent.dat: no such file" in err
+
+
 def test_preprocess_says_what_became_of_the_frames(assay, tmp_path: Path):
     write_video(tmp_path / "fake" / "nobody.mp4", [0, 50])
     (tmp_path / "real").mkdir()
