@@ -10,7 +10,7 @@ from evaluation.scores import ScoreRecord, read_scores
 from evaluation.tables import Column, Table
 
 SCORES = "scores.parquet"
-TITLES = {"auc": "AUC", "eer": "EER", "ap": "AP", "acc": "accuracy"}
+TITLES = {"auc": "AUC", "eer": "EER", "ap": "AP", "acc": "acc."}
 METRICS = [field.name for field in fields(Metrics) if field.name.partition("_")[2] in TITLES]
 
 
@@ -39,12 +39,12 @@ def leaderboard(paths: Sequence[Path], metric: str = "frame_auc") -> Table:
         notes |= {*record.notes, *([f"{column}: {metrics.note}"] if metrics.note else [])}
         notes.add(f"protocol {record.protocol} v{record.protocol_version}")
     sets = sorted({name for row in values.values() for name in row})
-    columns = tuple(_column(name, metric) for name in sets)
+    direction = not metric.endswith("_eer")
     table = Table(
         caption=f"{metric_title(metric)} by test set",
         row_header="Detector",
         rows=tuple(values),
-        columns=columns,
+        columns=tuple(Column(name, direction, group=metric_title(metric)) for name in sets),
         values=tuple(tuple(row.get(name) for name in sets) for row in values.values()),
         footnotes=tuple(sorted(notes)),
     )
@@ -59,9 +59,9 @@ def summary_table(results: Iterable[tuple[str, Metrics]], footnotes: Sequence[st
         footnotes: what a reader must know beside the figures.
     """
     given = list(results)
-    counted = {"frames": "n_frames", "videos": "n_videos", "faceless frames": "n_faceless_frames"}
-    columns = [_column(TITLES[name.partition("_")[2]], name, name.partition("_")[0]) for name in METRICS]
-    columns += [Column(name, higher_is_better=None, group="count", format=".0f") for name in counted]
+    counted = {"frames": "n_frames", "videos": "n_videos", "no face": "n_faceless_frames"}
+    columns = [Column(TITLES[name.partition("_")[2]], None, group=name.partition("_")[0]) for name in METRICS]
+    columns += [Column(name, None, group="count", format=".0f") for name in counted]
     notes = [f"{name}: {metrics.note}" for name, metrics in given if metrics.note]
     return Table(
         caption="All metrics by test set",
@@ -84,13 +84,14 @@ def manipulation_table(path: Path, footnotes: Sequence[str] = ()) -> Table:
         path: a score table.
         footnotes: what a reader must know beside the figures.
     """
-    classes: list[ClassMetrics] = per_class(read_scores(path))
+    scores = read_scores(path)
+    classes: list[ClassMetrics] = per_class(scores)
     chosen = ("frame_auc", "video_auc", "frame_eer")
     return Table(
-        caption="Each manipulation against the reals of its set",
+        caption=f"{scores['dataset'].iloc[0]}: each manipulation against all reals",
         row_header="Manipulation",
         rows=tuple(entry.method for entry in classes),
-        columns=tuple(_column(metric_title(name), name, "") for name in chosen),
+        columns=tuple(Column(metric_title(name), None) for name in chosen),
         values=tuple(tuple(getattr(entry.metrics, name) for name in chosen) for entry in classes),
         footnotes=tuple(footnotes),
     )
@@ -100,11 +101,6 @@ def metric_title(metric: str) -> str:
     """frame_auc -> "frame AUC"."""
     level, _, name = metric.partition("_")
     return f"{level} {TITLES[name]}"
-
-
-def _column(name: str, metric: str, group: str | None = None) -> Column:
-    heading = metric_title(metric) if group is None else group
-    return Column(name, higher_is_better=not metric.endswith("_eer"), group=heading)
 
 
 def _score_files(paths: Sequence[Path]) -> list[Path]:

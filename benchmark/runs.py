@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from rich.console import Console
 
-from benchmark.leaderboard import SCORES, summary_table
+from benchmark.leaderboard import SCORES, manipulation_table, summary_table
 from benchmark.progress import progress
 from config.errors import InputError, unknown
 from config.files import atomic_path
@@ -282,6 +282,10 @@ def evaluate_weights(
         results.append(Evaluated(name, scores, record, evaluate_scores(read_scores(scores))))
     notes = sorted({note for result in results for note in result.record.notes})
     console.print(to_rich(summary_table([(result.dataset, result.metrics) for result in results], notes)))
+    for result in results:
+        by_manipulation = manipulation_table(result.scores)
+        if len(by_manipulation.rows) > 1:
+            console.print(to_rich(by_manipulation))
     return results
 
 

@@ -60,7 +60,7 @@ def run_demo(
         The report's path.
     """
     started = time.monotonic()
-    media, data, run = out / "media", out / "data", out / "run"
+    media, data, run = out / "media", out / "data", out / "runs" / DETECTOR
     with progress("make the demo's videos", console) as report:
         build_demo(media, faces, seed, workers, report)
     _forget_other_media(out)
@@ -211,6 +211,6 @@ def _forget_other_media(out: Path) -> None:
     stamp, used = out / "media" / "demo.json", out / "made_of.json"
     made_of = stamp.read_text(encoding="utf-8")
     if not used.is_file() or used.read_text(encoding="utf-8") != made_of:
-        for part in ("data", "run", "results"):
+        for part in ("data", "runs", "results"):
             shutil.rmtree(out / part, ignore_errors=True)
         used.write_text(made_of, encoding="utf-8")
