@@ -15,9 +15,8 @@ PERFECT = [(0, 0.1), (0, 0.2), (1, 0.8), (1, 0.9)]
 HALF = [(0, 0.1), (0, 0.9), (1, 0.5), (1, 0.6)]
 
 
-def scored(
-    folder: Path, detector: str, dataset: str, rows: list[tuple[int, float]], methods: str = "real fake"
-) -> Path:
+def scored(folder: Path, detector: str, dataset: str, rows: list[tuple[int, float]], fakes: str = "fake") -> Path:
+    """A score table with its record; the fakes are by the named manipulations in turn."""
     path = folder / "eval" / dataset / "scores.parquet"
     in_turn = cycle(fakes.split())
     methods = [next(in_turn) if label else "real" for label, _ in rows]
