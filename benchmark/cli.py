@@ -19,6 +19,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+WIDTH_OF_LOGS = 120  # columns, where the output is no terminal
+
 Data = Annotated[Path, typer.Option("--data", help="Folder of face stores and manifests.")]
 Sets = Annotated[list[str] | None, typer.Option(help="Data set; may be given several times.")]
 Assignments = Annotated[list[str] | None, typer.Option("--set", help="Override: a.b=value; may be repeated.")]
@@ -208,7 +210,8 @@ def demo(
 
 
 def _console() -> Console:
-    return Console(soft_wrap=True)
+    console = Console(soft_wrap=True)
+    return console if console.is_terminal else Console(soft_wrap=True, width=WIDTH_OF_LOGS)
 
 
 def _cores() -> int:
