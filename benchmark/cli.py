@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,6 @@ from rich.console import Console
 from config.errors import InputError
 
 app = typer.Typer(
-    help="A benchmark harness for face-deepfake detectors.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -65,6 +65,21 @@ def main() -> None:
     except KeyboardInterrupt:
         print("assay: interrupted; the same command goes on from here", file=sys.stderr)  # noqa: T201
         sys.exit(130)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"assay {version('assay-deepfake')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """A benchmark harness for face-deepfake detectors."""
 
 
 @app.command("list")

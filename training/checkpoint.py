@@ -82,7 +82,7 @@ def open_run(path: Path, config: DetectorConfig, resume: bool) -> RunFolder:
             not set.
     """
     run = RunFolder(path)
-    if run.config.is_file():
+    if run.config.is_file() and run.state.is_file():  # without a state nothing was trained that could be lost
         found = _flat(load_config(DetectorConfig, run.config).model_dump(mode="json"))
         wanted = _flat(config.model_dump(mode="json"))
         differing = [key for key in wanted if found.get(key) != wanted[key] and key not in WITHOUT_EFFECT]
@@ -93,8 +93,10 @@ def open_run(path: Path, config: DetectorConfig, resume: bool) -> RunFolder:
                 f"{path} holds a run of another configuration: {key} is {found.get(key)!r} there, "
                 f"not {wanted[key]!r}{more}; choose another folder"
             )
-        if run.state.is_file() and not resume:
-            raise InputError(f"{path} already holds a run of this configuration: resume it, or choose another folder")
+        if not resume:
+            raise InputError(
+                f"{path} already holds a run of this configuration: resume it (--resume), or choose another folder"
+            )
         return run
     with atomic_path(run.config) as scratch:
         scratch.write_text(to_yaml(config), encoding="utf-8")

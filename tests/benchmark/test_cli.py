@@ -1,5 +1,6 @@
 """The command line as a user meets it: what a mistake answers, what listing shows."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import cv2
@@ -25,6 +26,10 @@ def test_list_shows_names(assay, kind: str, name: str):
     code, out, _ = assay("list", kind)
     assert code == 0
     assert name in [line.split()[0] for line in out.splitlines()]
+
+
+def test_version(assay):
+    assert assay("--version").out == f"assay {version('assay-deepfake')}\n"
 
 
 MISTAKES = {

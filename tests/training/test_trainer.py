@@ -277,6 +277,13 @@ def test_another_configuration_in_the_folder_is_refused(tmp_path):
             run(tmp_path, config=other, resume=resume)
 
 
+def test_a_start_that_failed_does_not_block_the_folder(tmp_path):
+    with pytest.raises(InputError, match="unknown batch recipe"):
+        run(tmp_path, config=make_config(dataset_type="frame"))
+    _, result = run(tmp_path)
+    assert result.epochs == make_config().nEpochs
+
+
 def test_a_run_is_not_overwritten_unasked(tmp_path):
     run(tmp_path)
     with pytest.raises(InputError, match="already holds a run of this configuration: resume it"):
