@@ -60,10 +60,10 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        print(f"assay: {error}", file=sys.stderr)  # noqa: T201
+        typer.echo(f"assay: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("assay: interrupted; the same command goes on from here", file=sys.stderr)  # noqa: T201
+        typer.echo("assay: interrupted; the same command goes on from here", err=True)
         sys.exit(130)
 
 
@@ -89,7 +89,7 @@ def list_command(kind: Annotated[Kind, typer.Argument(help="What to list.")], pl
 
     _load_plugins(plugin)
     for name, about in names(kind.value):
-        typer.echo(f"{name:24} {about}".rstrip())
+        typer.echo(f"{name:20} {about}".rstrip())
 
 
 @app.command()
@@ -130,7 +130,7 @@ def train(
     data: Data = Path("data"),
     out: Annotated[Path | None, typer.Option(help="Run folder; default: results/runs/DETECTOR.")] = None,
     profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
-    set: Assignments = None,  # noqa: A002
+    overrides: Assignments = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     device: Device = "auto",
     workers: Loaders = None,
@@ -146,7 +146,7 @@ def train(
         out,
         train_sets=train,
         profile=profile,
-        overrides=set or (),
+        overrides=overrides or (),
         resume=resume,
         device=device,
         workers=_loaders(workers),
@@ -163,7 +163,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split to score.")] = "test",
     profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
     detector: Annotated[str | None, typer.Option(help="Detector of weights that do not say it themselves.")] = None,
-    set: Assignments = None,  # noqa: A002
+    overrides: Assignments = None,
     device: Device = "auto",
     workers: Loaders = None,
     plugin: Plugin = None,
@@ -180,7 +180,7 @@ def evaluate(
         split=split,
         profile=profile,
         detector_name=detector,
-        overrides=set or (),
+        overrides=overrides or (),
         device=device,
         workers=_loaders(workers),
         console=_console(),
@@ -191,13 +191,13 @@ def evaluate(
 def table(
     scores: Annotated[list[Path], typer.Argument(help="Score tables (scores.parquet) or folders that hold some.")],
     metric: Annotated[str, typer.Option(help="frame_auc, video_auc, frame_eer, frame_ap, ...")] = "frame_auc",
-    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.md,  # noqa: A002
+    form: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.md,
 ) -> None:
     """One leaderboard of score tables: a row for each run, a column for each test set."""
     from benchmark.leaderboard import leaderboard
     from evaluation.render import FORMATS
 
-    typer.echo(FORMATS[format.value](leaderboard(scores, metric)), nl=False)
+    typer.echo(FORMATS[form.value](leaderboard(scores, metric)), nl=False)
 
 
 @app.command()

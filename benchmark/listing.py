@@ -18,8 +18,8 @@ def names(kind: str) -> Iterator[tuple[str, str]]:
         for name in config_names(DatasetConfig):
             yield name, load_config(DatasetConfig, name).title
         return
-    for name in _registry(kind).names():
-        yield name, ""
+    registry = _registry(kind)
+    yield from ((name, registry.about(name)) for name in registry.names())
 
 
 def _registry(kind: str) -> Registry:

@@ -1,5 +1,6 @@
 """One registry for all that is chosen by name: detectors, backbones, losses, batch recipes, layouts, perturbations."""
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -85,9 +86,38 @@ class Registry(Generic[T]):
         entry = self[name]
         return f"{inspect.getsourcefile(entry)}:{inspect.getsourcelines(entry)[1]}"  # type: ignore[arg-type]
 
+    def about(self, name: str) -> str:
+        """First line of the docstring of an entry, read from its source: nothing is imported for it.
+
+        Empty where an entry has none, or is registered in a way that cannot be told from the source.
+
+        Raises:
+            InputError: no such name.
+        """
+        if name in self._entries:
+            return (inspect.getdoc(self._entries[name]) or "").partition("\n")[0]
+        if name not in self:
+            raise unknown(self.kind, name, self.names())
+        try:
+            spec = importlib.util.find_spec(self._sources()[name])
+            source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+        except (ImportError, OSError):
+            return ""
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and _registers(node, name):
+                return (ast.get_docstring(node) or "").partition("\n")[0]
+        return ""
+
     def _sources(self) -> dict[str, str]:
         installed = entry_points(group=self._group) if self._group else ()
         return {point.name: point.module for point in installed} | self._modules
+
+
+def _registers(node: ast.ClassDef | ast.FunctionDef, name: str) -> bool:
+    """Whether a definition carries `@REGISTRY.register_module(module_name=name)`."""
+    keywords = [keyword for call in node.decorator_list if isinstance(call, ast.Call) for keyword in call.keywords]
+    values = [keyword.value for keyword in keywords if keyword.arg == "module_name"]
+    return any(isinstance(value, ast.Constant) and value.value == name for value in values)
 
 
 def load_plugin(path: Path) -> None:

@@ -36,7 +36,7 @@ class FrameCount(Schema):
 
 
 class Augmentation(Schema):
-    """`data_aug`: probabilities and ranges of DeepfakeBench's training augmentation (DEEPFAKEBENCH 1.12)."""
+    """`data_aug`: probabilities and ranges of DeepfakeBench's training augmentation (its abstract_dataset.py)."""
 
     flip_prob: Probability = 0.5
     rotate_prob: Probability = 0.5
@@ -177,7 +177,7 @@ DEAD_DETECTOR_KEYS = {
 
 
 class Profile(Schema):
-    """A preprocessing profile: config/preprocessing/NAME.yaml (METHODS 0, DEEPFAKEBENCH 1.9).
+    """A preprocessing profile: config/preprocessing/NAME.yaml.
 
     `landmarks` is the path of an 81-point dlib predictor; null takes $ASSAY_LANDMARKS or the project's compact one.
     """

@@ -65,7 +65,7 @@ def natural_key(path: Path) -> tuple[tuple[int, int | str], ...]:
 def choose_frames(count: int, num_frames: int, stride: int | None = None) -> list[int]:
     """Indices of the frames to use of a clip of `count` frames, ascending, without repetition.
 
-    Evenly spread from the first to the last frame, truncated to integers as DeepfakeBench does (DEEPFAKEBENCH 1.9), or
+    Evenly spread from the first to the last frame, truncated to integers as DeepfakeBench does, or
     every `stride`-th frame.
     """
     if stride is not None:

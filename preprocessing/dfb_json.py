@@ -1,4 +1,4 @@
-"""DeepfakeBench's dataset JSON: writing it from a manifest, and reading one into manifest rows (DEEPFAKEBENCH 1.7)."""
+"""DeepfakeBench's dataset JSON: writing it from a manifest, and reading one into manifest rows."""
 
 import json
 from collections.abc import Iterator

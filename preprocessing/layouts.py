@@ -50,7 +50,7 @@ class _Found:
 
 @LAYOUT.register_module(module_name="ffpp")
 def ffpp(config: DatasetConfig, root: Path) -> Iterator[Clip]:
-    """FaceForensics++: CLASS/COMPRESSION/videos/000_003.mp4; {train,val,test}.json list id pairs (DEEPFAKEBENCH 2).
+    """FaceForensics++: CLASS/COMPRESSION/videos/000_003.mp4; {train,val,test}.json list id pairs.
 
     The first id of a name is the target (whose video it is), the second the source (whose face came in).
     """

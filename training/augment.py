@@ -1,4 +1,4 @@
-"""DeepfakeBench's training augmentation: its operations in its order, with its probabilities (DEEPFAKEBENCH 1.12).
+"""DeepfakeBench's training augmentation: its operations in its order, with its probabilities.
 
 Flip, rotation, blur, one colour change, JPEG. Its isotropic resize brings a crop to the network's resolution; here
 that happens once for all crops, in `preprocessing.operators.to_network_input`. Other than in DeepfakeBench, landmarks

@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from benchmark.demo.animate import Camera, Clip, animate, landmark_track, perform
 from benchmark.demo.encode import C23, MASK, MPEG4, write_video

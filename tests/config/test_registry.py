@@ -1,6 +1,7 @@
 """The registry: lazy, no name twice, near misses named, entry points and plugin files."""
 
 import importlib
+import subprocess
 import sys
 from pathlib import Path
 
@@ -145,3 +146,12 @@ def test_a_name_in_other_letters_is_the_nearest(choices):
 def test_nothing_near_is_no_name():
     assert nearest("zzzz", ["xception"]) is None
     assert str(unknown("thing", "a", [])) == "unknown thing 'a'; valid are: none"
+
+
+def test_about_is_the_entrys_first_docstring_line_without_an_import():
+    code = "import sys; from detectors import BACKBONE; print(BACKBONE.about('xception'), 'torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert answer.startswith("Xception with a linear head")
+    assert answer.strip().endswith("False")
+    with pytest.raises(InputError):
+        Registry("thing").about("unknown")

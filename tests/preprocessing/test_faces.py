@@ -21,7 +21,7 @@ def cropper() -> FaceCropper:
 
 
 def test_target_points_are_those_of_deepfakebench():
-    # DEEPFAKEBENCH 1.9, read off the public code at 256 pixels and scale 1.3
+    # computed by DeepfakeBench's public code at 256 pixels and scale 1.3
     expected = [(96.870, 120.433), (158.825, 120.090), (128.044, 155.669), (102.592, 191.939), (153.899, 191.656)]
     np.testing.assert_allclose(target_points(256, 1.3), expected, atol=5e-4)
 
