@@ -1,7 +1,7 @@
 """From a frame to an aligned face crop with 81 landmarks: DeepfakeBench's procedure and constants, profile `dfb`.
 
-Source: DeepfakeBench's preprocess.py. Released weights expect these pixels, so the quirks stay: the mouth points are one
-past the corners, the second detection sees a BGR image, and it takes the first face it returns.
+Source: DeepfakeBench's preprocess.py. Released weights expect these pixels, so the quirks stay: the mouth points are
+one past the corners, the second detection sees a BGR image, and it takes the first face it returns.
 """
 
 from dataclasses import dataclass
