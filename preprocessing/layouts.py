@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ class _Found:
     inner: Path
     files: tuple[Path, ...]
     is_video: bool
+    is_frames: bool = False
 
 
 @LAYOUT.register_module(module_name="ffpp")
@@ -113,29 +115,35 @@ def folders(config: DatasetConfig, root: Path) -> Iterator[Clip]:
                 yield _clip(config, entry, root, base, found, split=split)
 
 
-def _find_media(base: Path) -> Iterator[_Found]:
+def _find_media(base: Path) -> list[_Found]:
     """Videos, folders of frames and still images below a class folder.
 
     Images in a folder below the class folder are the frames of one video; images in the class folder itself are stills,
-    each a clip of its own. What other tools leave beside the videos (landmarks, masks) is passed over.
+    each a clip of its own. What other tools leave beside the videos is passed over: landmarks, masks, and frames of a
+    video that is there itself. Files that differ only in their suffix are told apart by it.
     """
-    if not base.is_dir():
+    folders = sorted({base, *(path for path in base.rglob("*") if path.is_dir())}) if base.is_dir() else []
+    found = [media for folder in folders for media in _media_in(folder, base)]
+    videos = {media.inner for media in found if media.is_video and not media.is_frames}
+    return [media for media in found if not media.is_frames or media.inner not in videos]
+
+
+def _media_in(folder: Path, base: Path) -> Iterator[_Found]:
+    """The media of one folder, without those of the folders in it."""
+    relative = folder.relative_to(base)
+    if set(relative.parts) & {"landmarks", "masks"}:
         return
-    for folder in sorted({base, *(path for path in base.rglob("*") if path.is_dir())}):
-        relative = folder.relative_to(base)
-        if set(relative.parts) & {"landmarks", "masks"}:
-            continue
-        files = sorted((path for path in folder.iterdir() if path.is_file()), key=natural_key)
-        inner = Path(*[part for part in relative.parts if part not in {"videos", "frames"}])
-        for path in files:
-            if path.suffix.lower() in VIDEO_SUFFIXES:
-                yield _Found(path.with_suffix(""), inner / path.stem, (path,), is_video=True)
-        images = tuple(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
-        if images and folder != base:
-            yield _Found(folder, inner, images, is_video=True)
-        elif images:
-            for path in images:
-                yield _Found(path.with_suffix(""), inner / path.stem, (path,), is_video=False)
+    inner = Path(*[part for part in relative.parts if part not in {"videos", "frames"}])
+    files = sorted((path for path in folder.iterdir() if path.is_file()), key=natural_key)
+    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
+    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    single = videos if folder != base else videos + images
+    stems = Counter(path.stem for path in single)
+    for path in single:
+        name = path.stem if stems[path.stem] == 1 else path.name
+        yield _Found(path.with_name(name), inner / name, (path,), is_video=path in videos)
+    if images and folder != base:
+        yield _Found(folder, inner, tuple(images), is_video=True, is_frames=True)
 
 
 def _clip(

@@ -204,7 +204,9 @@ def _sha1(files: tuple[Path, ...]) -> str:
     """Of the media's bytes; frames that come as images are hashed one after the other."""
     digest = hashlib.sha1(usedforsecurity=False)
     for path in files:
-        digest.update(path.read_bytes())
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
     return digest.hexdigest()
 
 

@@ -115,6 +115,23 @@ def test_folders_take_videos_frames_and_stills(tmp_path: Path):
     assert {clip.split for clip in clips.values()} == {"test"}
 
 
+def test_frames_that_deepfakebench_left_beside_a_video_are_passed_over(ffpp: Path):
+    before = list_clips(load_config(DatasetConfig, "FaceForensics++"), ffpp)
+    touch(
+        ffpp, "original_sequences/youtube/c23/frames/000/000.png", "original_sequences/youtube/c23/frames/000/012.png"
+    )
+    touch(ffpp, "original_sequences/youtube/c23/frames/003/000.png")
+    after = list_clips(load_config(DatasetConfig, "FaceForensics++"), ffpp)
+    assert [clip.name for clip in after if clip not in before] == ["original_sequences/youtube/c23/frames/003"]
+
+
+def test_files_that_differ_only_in_suffix_stay_two_clips(tmp_path: Path):
+    touch(tmp_path, "real/a.mp4", "real/a.avi", "fake/a.jpg", "fake/a.png")
+    clips = list_clips(load_config(DatasetConfig, "custom"), tmp_path)
+    assert sorted(clip.name for clip in clips) == ["fake/a.jpg", "fake/a.png", "real/a.avi", "real/a.mp4"]
+    assert len({clip.store_folder for clip in clips}) == 4
+
+
 def test_folders_below_splits(tmp_path: Path):
     touch(tmp_path, "train/real/a.mp4", "val/fake/a.mp4", "test/real/a.mp4")
     clips = list_clips(load_config(DatasetConfig, "custom"), tmp_path)
