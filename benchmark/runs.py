@@ -242,6 +242,8 @@ def evaluate_weights(
         workers: reading processes.
         console: where progress and results are shown.
     """
+    import torch
+
     from detectors import build_detector
     from detectors.weights import load_weights, weights_sha256
     from evaluation.scoring import score
@@ -254,7 +256,7 @@ def evaluate_weights(
     on = _device(device)
     detector = build_detector(config, pretrained=False)
     load_weights(detector, path)
-    detector.to(on)
+    detector.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
     results = []
     for name, rows in rows_of.items():
         folder = name if split == "test" else f"{name}_{split}"

@@ -156,7 +156,7 @@ def spread(rows: pd.DataFrame, frames: int) -> pd.DataFrame:
     counts = by_video.transform("size")
     chosen = {count: set(choose_frames(count, frames)) for count in counts.unique()}
     kept = [position in chosen[count] for position, count in zip(by_video.cumcount(), counts, strict=True)]
-    return rows.merge(sampled[kept], on=["video_id", "frame"], how="inner")
+    return rows.merge(sampled.loc[kept], on=["video_id", "frame"], how="inner")
 
 
 def _decode(value: bytes, key: str, flags: int = cv2.IMREAD_COLOR) -> Image:
