@@ -14,7 +14,7 @@ from benchmark.leaderboard import SCORES, manipulation_table, summary_table
 from benchmark.progress import progress
 from config.errors import InputError, unknown
 from config.files import atomic_path
-from config.load import config_names, load_config, parse_config
+from config.load import config_names, load_config, parse_config, to_yaml
 from config.schema import DatasetConfig, DetectorConfig, Profile
 from evaluation.metrics import Metrics, evaluate_scores
 from evaluation.render import to_rich
@@ -198,8 +198,7 @@ def train_detector(
         environment=environment(),
         git_commit=git_commit(),
     )
-    with atomic_path(folder / RECORD) as scratch:
-        scratch.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    _write_text(folder / RECORD, json.dumps(asdict(record), indent=2) + "\n")
     return result
 
 
@@ -281,6 +280,7 @@ def evaluate_weights(
             notes=_notes(data, name, profile),
         )
         record.write(ScoreRecord.beside(scores))
+        _write_text(scores.with_name(CONFIG), to_yaml(config))
         results.append(Evaluated(name, scores, record, evaluate_scores(read_scores(scores))))
     notes = sorted({note for result in results for note in result.record.notes})
     console.print(to_rich(summary_table([(result.dataset, result.metrics) for result in results], notes)))
@@ -289,6 +289,11 @@ def evaluate_weights(
         if len(by_manipulation.rows) > 1:
             console.print(to_rich(by_manipulation))
     return results
+
+
+def _write_text(path: Path, text: str) -> None:
+    with atomic_path(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")
 
 
 def _config_of(weights: Path, path: Path, name: str | None, overrides: Sequence[str]) -> DetectorConfig:

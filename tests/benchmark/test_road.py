@@ -61,6 +61,9 @@ def test_from_media_to_table(assay, media: Path, tmp_path: Path, monkeypatch: py
     lone = assay("evaluate", run / "best.safetensors", "--test", "custom", "--workers", 0, "--out", tmp_path / "lone")
     assert lone.code == 0
     assert read_scores(tmp_path / "lone" / "custom" / "scores.parquet").equals(scores)
+    resolved = load_config(DetectorConfig, tmp_path / "lone" / "custom" / "config.yaml")
+    assert resolved == load_config(DetectorConfig, run / "config.yaml")
+    assert json.loads((run / "record.json").read_text())["initialisation"].startswith("ImageNet")
 
     table = assay("table", run, "--format", "csv", "--metric", "video_auc")
     assert table.out.splitlines()[0] == "Detector,video AUC custom"

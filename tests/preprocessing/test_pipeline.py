@@ -1,5 +1,6 @@
 """Preprocessing small data sets of real files: what is stored, what is skipped and why, going on, spreading out."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -144,6 +145,27 @@ def test_a_store_outside_the_manifests_folder_is_refused(made, tmp_path: Path):
     write_manifest(manifest_path(tmp_path, "dfb", "custom"), rows.assign(store="../../etc").to_dict("records"), {})
     with pytest.raises(InputError, match="outside"):
         load_rows(tmp_path, "custom", "test")
+
+
+def test_mask_videos_are_cropped_with_their_fakes_and_reals_have_empty_masks(tmp_path: Path):
+    for split, pairs in {"train": [["000", "001"]], "val": [], "test": []}.items():
+        (tmp_path / f"{split}.json").write_text(json.dumps(pairs))
+    frames = talking(0, 3)[:2]
+    masks = np.zeros_like(frames)
+    masks[:, :120] = 255
+    manipulated = tmp_path / "manipulated_sequences" / "Deepfakes"
+    write_video(tmp_path / "original_sequences" / "youtube" / "c23" / "videos" / "000.mp4", frames)
+    write_video(manipulated / "c23" / "videos" / "000_001.mp4", frames)
+    write_video(manipulated / "masks" / "videos" / "000_001.mp4", masks)
+    ffpp = load_config(DatasetConfig, "FaceForensics++")
+    preprocess(ffpp, tmp_path, tmp_path / "data", PROFILE, find_predictor(environ={}))
+    faces = open_faces(tmp_path / "data", ["FaceForensics++"], "train", compression="c23", with_mask=True)
+    real, fake = (faces.read(int(np.flatnonzero(faces.labels == label)[0])).mask for label in (0, 1))
+    assert real is not None
+    assert real.max() == 0
+    assert fake is not None
+    assert fake[80:96, 112:144].min() == 255
+    assert fake[-32:, 112:144].max() == 0
 
 
 def test_spread_takes_even_frames_of_each_video_with_all_their_faces():
