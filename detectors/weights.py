@@ -1,6 +1,7 @@
 """Weights on disk: safetensors written, safetensors and DeepfakeBench's .pth read, never a pickled object run."""
 
 import hashlib
+import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +17,12 @@ from config.load import config_names, load_config
 from config.schema import DetectorConfig
 from detectors import build_detector
 
+METADATA = "assay"
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
 def save_weights(detector: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a state dict as safetensors; a reader sees the old file or the whole new one.
+    """Write a state dict as safetensors, whole or not at all; equal content gives equal bytes.
 
     Args:
         detector: whose state dict is written; all of it must be tensors.
@@ -32,8 +34,10 @@ def save_weights(detector: nn.Module, path: Path, metadata: Mapping[str, str]) -
         TypeError: the state dict holds something that is not a tensor.
     """
     state = {key: _tensor(key, value).detach().cpu().contiguous() for key, value in detector.state_dict().items()}
+    # One entry only: safetensors writes several in random order, and equal weights would give unequal files.
+    header = {METADATA: json.dumps(dict(metadata), sort_keys=True)}
     with atomic_path(path) as scratch:
-        save_file(state, scratch, metadata=dict(metadata))
+        save_file(state, scratch, metadata=header)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -124,8 +128,10 @@ def weights_sha256(path: Path) -> str:
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            header = json.loads((file.metadata() or {}).get(METADATA, "{}"))
+            return state, {str(key): str(value) for key, value in header.items()}
+    except (SafetensorError, OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is not a readable safetensors file: {error}") from None
 
 

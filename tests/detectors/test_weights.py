@@ -43,6 +43,14 @@ def test_round_trip_in_any_memory_format(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["best.safetensors"]
 
 
+def test_equal_content_gives_equal_bytes(tmp_path):
+    about = {f"key {number}": str(number) for number in range(8)}  # 8! orders: chance would show
+    network = nn.Linear(2, 2)
+    for number in range(6):
+        save_weights(network, tmp_path / f"{number}.safetensors", dict(sorted(about.items(), reverse=number % 2 == 1)))
+    assert len({(tmp_path / f"{number}.safetensors").read_bytes() for number in range(6)}) == 1
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "last.safetensors"
     save_weights(nn.Linear(2, 2), path, {})
