@@ -27,7 +27,9 @@ Assignments = Annotated[list[str] | None, typer.Option("--set", help="Override: 
 Plugin = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file that registers more; repeatable.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU when there is one.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes; default: one for each core.")]
-Loaders = Annotated[int | None, typer.Option("--workers", min=0, help="Loading processes; default: all cores but one.")]
+Loaders = Annotated[
+    int | None, typer.Option("--workers", min=0, help="Loading processes; default: the YAML's, a core left free.")
+]
 Landmarks = Annotated[Path | None, typer.Option(help="81-point dlib predictor; default: $ASSAY_LANDMARKS, else ours.")]
 
 
@@ -118,7 +120,7 @@ def preprocess(
         stride=stride,
         compression=compression,
         landmarks=landmarks,
-        workers=_workers(workers),
+        workers=workers,
         console=_console(),
     )
 
@@ -149,7 +151,7 @@ def train(
         overrides=overrides or (),
         resume=resume,
         device=device,
-        workers=_loaders(workers),
+        workers=workers,
         console=_console(),
     )
 
@@ -182,7 +184,7 @@ def evaluate(
         detector_name=detector,
         overrides=overrides or (),
         device=device,
-        workers=_loaders(workers),
+        workers=workers,
         console=_console(),
     )
 
@@ -218,8 +220,7 @@ def demo(
         seed=seed,
         landmarks=landmarks,
         device=device,
-        workers=_workers(workers),
-        loaders=_loaders(workers),
+        workers=workers,
         console=_console(),
     )
 
@@ -227,19 +228,6 @@ def demo(
 def _console() -> Console:
     console = Console(soft_wrap=True)
     return console if console.is_terminal else Console(soft_wrap=True, width=WIDTH_OF_LOGS)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
-def _workers(given: int | None) -> int:
-    return _cores() if given is None else given
-
-
-def _loaders(given: int | None) -> int:
-    """On a CPU the network's threads and the loaders share the cores: one is left to the loop."""
-    return max(1, _cores() - 1) if given is None else given
 
 
 def _load_plugins(paths: list[Path] | None) -> Any:

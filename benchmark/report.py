@@ -7,7 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from config.files import atomic_path
+from config.files import write_text
 from evaluation.render import templates, to_html
 from evaluation.scores import Environment
 from evaluation.tables import Table
@@ -103,8 +103,7 @@ def write_report(path: Path, report: Report) -> None:
     template = templates(Path(__file__).parent).get_template("report.html.j2")
     sections = [(part.heading, [_kind_and_content(block) for block in part.blocks]) for part in report.sections]
     page = template.render(report=report, sections=sections)
-    with atomic_path(path) as partial:
-        partial.write_text(page, encoding="utf-8", errors="replace")
+    write_text(path, page)
 
 
 def _kind_and_content(block: Block) -> tuple[str, Block | Markup]:

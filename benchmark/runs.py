@@ -12,17 +12,18 @@ from rich.console import Console
 
 from benchmark.leaderboard import SCORES, manipulation_table, summary_table
 from benchmark.progress import progress
-from config.errors import InputError, unknown
-from config.files import atomic_path
+from config.errors import InputError
+from config.files import write_text
 from config.load import config_names, load_config, parse_config, to_yaml
 from config.schema import DatasetConfig, DetectorConfig, Profile
-from evaluation.metrics import Metrics, evaluate_scores
+from evaluation.metrics import Metrics, binary_metrics, evaluate_scores
 from evaluation.render import to_rich
 from evaluation.scores import Environment, ScoreRecord, environment, git_commit, read_scores
 from preprocessing.landmarks import find_predictor
 from preprocessing.manifest import coverage, manifest_sha256
 from preprocessing.pipeline import manifest_path, preprocess
-from preprocessing.samples import load_rows, predictor_name
+from preprocessing.samples import load_rows, open_faces, predictor_name
+from preprocessing.workers import cores
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +47,7 @@ def preprocess_dataset(
     stride: int | None,
     compression: str | None,
     landmarks: Path | None,
-    workers: int,
+    workers: int | None = None,
     console: Console,
 ) -> pd.DataFrame:
     """`assay preprocess`: crop a data set and say what became of its frames.
@@ -64,7 +65,7 @@ def preprocess_dataset(
             data,
             crops,
             predictor,
-            workers=workers,
+            workers=cores() if workers is None else workers,
             compression=compression,
             on_progress=report,
         )
@@ -121,7 +122,7 @@ def train_detector(
     overrides: Sequence[str] = (),
     resume: bool = False,
     device: str = "auto",
-    workers: int = 0,
+    workers: int | None = None,
     console: Console,
 ) -> "FitResult":
     """`assay train`: train a detector on the train split, choose the epoch on the val split of the same sets.
@@ -135,19 +136,17 @@ def train_detector(
         overrides: assignments to the configuration.
         resume: go on with the run in `out`.
         device: where to train.
-        workers: reading processes.
+        workers: reading processes; None takes the configuration's, but leaves a core to the loop.
         console: where progress is shown.
     """
-    config = load_config(DetectorConfig, name, overrides)
-    config = config.model_copy(update={"train_dataset": list(train_sets or config.train_dataset), "workers": workers})
-    from detectors import DETECTOR, build_detector
-    from evaluation.metrics import binary_metrics
+    from detectors import build_detector
     from evaluation.scoring import score_faces
-    from preprocessing.samples import open_faces
     from training.trainer import fit
 
-    if config.model_name not in DETECTOR:
-        raise unknown("detector", config.model_name, DETECTOR.names())
+    config = load_config(DetectorConfig, name, overrides)
+    loaders = _loaders(workers, config)
+    config = config.model_copy(update={"train_dataset": list(train_sets or config.train_dataset), "workers": loaders})
+    detector = build_detector(config)
     train_faces, val_faces = (
         open_faces(
             data,
@@ -164,7 +163,7 @@ def train_detector(
     on = _device(device)
 
     def validate(detector: "AbstractDetector") -> dict[str, float | None]:
-        return asdict(binary_metrics(*score_faces(detector, val_faces, config, on, workers)))
+        return asdict(binary_metrics(*score_faces(detector, val_faces, config, on, loaders)))
 
     console.print(
         f"train {config.model_name} on {len(train_faces)} faces of {', '.join(config.train_dataset)}, "
@@ -172,7 +171,6 @@ def train_detector(
         highlight=False,
     )
     started = time.monotonic()
-    detector = build_detector(config)
     folder = out or Path("results/runs") / config.model_name
     result = fit(
         detector,
@@ -198,7 +196,7 @@ def train_detector(
         environment=environment(),
         git_commit=git_commit(),
     )
-    _write_text(folder / RECORD, json.dumps(asdict(record), indent=2) + "\n")
+    write_text(folder / RECORD, json.dumps(asdict(record), indent=2) + "\n")
     return result
 
 
@@ -223,7 +221,7 @@ def evaluate_weights(
     detector_name: str | None = None,
     overrides: Sequence[str] = (),
     device: str = "auto",
-    workers: int = 0,
+    workers: int | None = None,
     console: Console,
 ) -> list[Evaluated]:
     """`assay evaluate`: score test sets and show their metrics.
@@ -238,7 +236,7 @@ def evaluate_weights(
         detector_name: for weights that do not carry their configuration.
         overrides: assignments to the detector's configuration, for example test_batchSize=64.
         device: where to run.
-        workers: reading processes.
+        workers: reading processes; None takes the configuration's, but leaves a core to the loop.
         console: where progress and results are shown.
     """
     import torch
@@ -262,7 +260,7 @@ def evaluate_weights(
         scores = (out or path.parent / "eval") / folder / SCORES
         started = time.monotonic()
         with progress(f"evaluate {config.model_name} on {name}", console) as report:
-            counts = score(detector, rows, scores, config, on, workers=workers, on_progress=report)
+            counts = score(detector, rows, scores, config, on, workers=_loaders(workers, config), on_progress=report)
         record = ScoreRecord(
             detector=config.model_name,
             weights_sha256=weights_sha256(path),
@@ -280,7 +278,7 @@ def evaluate_weights(
             notes=_notes(data, name, profile),
         )
         record.write(ScoreRecord.beside(scores))
-        _write_text(scores.with_name(CONFIG), to_yaml(config))
+        write_text(scores.with_name(CONFIG), to_yaml(config))
         results.append(Evaluated(name, scores, record, evaluate_scores(read_scores(scores))))
     notes = sorted({note for result in results for note in result.record.notes})
     console.print(to_rich(summary_table([(result.dataset, result.metrics) for result in results], notes)))
@@ -289,11 +287,6 @@ def evaluate_weights(
         if len(by_manipulation.rows) > 1:
             console.print(to_rich(by_manipulation))
     return results
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as scratch:
-        scratch.write_text(text, encoding="utf-8")
 
 
 def _config_of(weights: Path, path: Path, name: str | None, overrides: Sequence[str]) -> DetectorConfig:
@@ -323,6 +316,11 @@ def _notes(data: Path, dataset: str, profile: str) -> tuple[str, ...]:
         note = load_config(DatasetConfig, dataset).note
         notes += [f"{dataset}: {note}"] if note else []
     return tuple(notes)
+
+
+def _loaders(given: int | None, config: DetectorConfig) -> int:
+    """Reading processes: on a CPU they share the cores with the network's threads, so that more are no help."""
+    return min(config.workers, max(1, cores() - 1)) if given is None else given
 
 
 def _device(name: str) -> "torch.device":

@@ -33,3 +33,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8, whole or not at all; errors as `atomic_path`. What UTF-8 cannot hold becomes "?"."""
+    with atomic_path(path) as scratch:
+        scratch.write_text(text, encoding="utf-8", errors="replace")

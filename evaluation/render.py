@@ -15,7 +15,7 @@ import rich.table
 from rich.text import Text
 
 from config.errors import InputError, nearest
-from config.files import atomic_path
+from config.files import write_text
 from evaluation.tables import NO_VALUE, Rank, Table
 
 _MARKDOWN_SPECIAL = re.compile(r"[\\`*|<>\[\]$~#&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -150,8 +150,7 @@ def save_table(table: Table, path: Path) -> None:
         close = nearest(suffix, FORMATS)
         hint = f"did you mean '.{close}'?" if close else f"valid are: {', '.join(f'.{name}' for name in FORMATS)}"
         raise InputError(f"{path}: a table cannot be written as '{path.suffix}'; {hint}")
-    with atomic_path(path) as partial:
-        partial.write_text(FORMATS[suffix](table), encoding="utf-8")
+    write_text(path, FORMATS[suffix](table))
 
 
 def templates(room: Path) -> jinja2.Environment:

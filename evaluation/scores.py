@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from config.errors import InputError
-from config.files import atomic_path
+from config.files import atomic_path, write_text
 
 SCHEMA = pa.schema(
     [
@@ -294,8 +294,7 @@ class ScoreRecord:
             InputError: the file cannot be written.
         """
         text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
-        with atomic_path(path) as partial:
-            partial.write_text(f"{text}\n", encoding="utf-8")
+        write_text(path, f"{text}\n")
 
     @classmethod
     def read(cls, path: Path) -> "ScoreRecord":

@@ -1,10 +1,16 @@
-"""How worker processes are started, for cropping, loading and scoring alike."""
+"""How many worker processes there are and how they are started, for cropping, loading and scoring alike."""
 
 import multiprocessing
+import os
 from multiprocessing.context import BaseContext
 
 # What workers would otherwise import one by one.
 HEAVY_LIBRARIES = ["cv2", "dlib", "pandas", "torch"]
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def worker_context() -> BaseContext:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from config.errors import InputError
-from config.files import atomic_path
+from config.files import atomic_path, write_text
 from config.load import load_config, to_yaml
 from config.schema import DetectorConfig
 
@@ -98,8 +98,7 @@ def open_run(path: Path, config: DetectorConfig, resume: bool) -> RunFolder:
                 f"{path} already holds a run of this configuration: resume it (--resume), or choose another folder"
             )
         return run
-    with atomic_path(run.config) as scratch:
-        scratch.write_text(to_yaml(config), encoding="utf-8")
+    write_text(run.config, to_yaml(config))
     return run
 
 

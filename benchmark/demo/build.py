@@ -9,7 +9,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
@@ -40,8 +39,9 @@ from benchmark.demo.forge import (
 )
 from benchmark.demo.portraits import Portrait, find_pictures, frame_face, read_portraits
 from config.errors import InputError
+from config.files import write_text
 from preprocessing.landmarks import find_predictor
-from preprocessing.workers import worker_context
+from preprocessing.workers import cores, worker_context
 
 STILLS = Path(__file__).parent / "stills"
 FRAMES = 24
@@ -83,7 +83,7 @@ def build_demo(
         raise InputError(f"--faces: no such folder: {folder}")
     check_place(out)
     pictures = find_pictures(folder)
-    with ProcessPoolExecutor(workers or os.cpu_count() or 1, worker_context(), _one_thread) as pool:
+    with ProcessPoolExecutor(workers or cores(), worker_context(), _one_thread) as pool:
         try:
             portraits, counts = _collect(pool, pictures, folder)
             claim(out, {"recipe": _RECIPE, "seed": seed, "faces": _digest(portraits), **counts})
@@ -208,7 +208,7 @@ def claim(out: Path, stamp: dict[str, Any]) -> None:
     for part in _PARTS:
         if (out / part).exists():
             shutil.rmtree(out / part)
-    _write(path, content)
+    write_text(path, content)
 
 
 def split_pairs(identities: int, seed: int) -> dict[str, list[list[str]]]:
@@ -225,7 +225,7 @@ def split_pairs(identities: int, seed: int) -> dict[str, list[list[str]]]:
 def _plan_demoff(pool: Executor, root: Path, portraits: list[Portrait], seed: int) -> Iterator[Target]:
     splits = split_pairs(len(portraits), seed)
     for split, pairs in splits.items():
-        _write(root / f"{split}.json", json.dumps(pairs))
+        write_text(root / f"{split}.json", json.dumps(pairs))
     framed = {f"{index:03d}": frame_face(portrait, DEMOFF_SIZE) for index, portrait in enumerate(portraits)}
     space = pool.submit(FaceSpace.fit, [framed[name] for pair in splits["train"] for name in pair]).result()
     for pair in (pair for pairs in splits.values() for pair in pairs):
@@ -263,10 +263,10 @@ def _plan_demox(root: Path, portraits: list[Portrait], seed: int) -> Iterator[Ta
             forgeries.append(Forgery(method, framed[other], expression, (seed, 4, index, number), root / fake, None))
         targets.append(Target("DemoX", framed[index], (seed, 3, index), root / real, tuple(forgeries), None))
     listing = [f"1 {path}" for path in reals] + [f"0 {path}" for path in methods]
-    _write(root / "List_of_testing_videos.txt", "\n".join(listing) + "\n")
+    write_text(root / "List_of_testing_videos.txt", "\n".join(listing) + "\n")
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([("path", "method"), *methods.items()])
-    _write(root / "methods.csv", table.getvalue())
+    write_text(root / "methods.csv", table.getvalue())
     yield from targets
 
 
@@ -318,13 +318,6 @@ def _digest(portraits: list[Portrait]) -> str:
 
 def _is_made(forgery: Forgery) -> bool:
     return forgery.video.exists() and (forgery.mask is None or forgery.mask.exists())
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def _one_thread() -> None:

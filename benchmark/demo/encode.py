@@ -8,6 +8,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from config.files import atomic_path
+
 FRAME_RATE = 25
 
 
@@ -36,13 +38,12 @@ def write_video(path: Path, frames: npt.NDArray[np.uint8], encoder: Encoder) -> 
     """Writes an MP4 file of 25 frames a second, whole or not at all.
 
     Args:
-        path: the file; its folder is made. Until it is finished it is named `<path>.part`.
+        path: the file; its folder is made.
         frames: (T, H, W, 3) RGB or (T, H, W) grey, uint8, of even height and width.
         encoder: one thread is used, so that the same frames give the same bytes.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with av.open(str(part), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+    options = {"fflags": "+bitexact"}
+    with atomic_path(path) as scratch, av.open(str(scratch), "w", format="mp4", options=options) as container:
         stream = cast(av.VideoStream, container.add_stream(encoder.codec, rate=FRAME_RATE, options=encoder.options))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
@@ -51,4 +52,3 @@ def write_video(path: Path, frames: npt.NDArray[np.uint8], encoder: Encoder) -> 
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24" if picture.ndim == 3 else "gray")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    part.replace(path)

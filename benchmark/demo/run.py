@@ -16,6 +16,7 @@ from benchmark.leaderboard import leaderboard, manipulation_table, summary_table
 from benchmark.progress import progress
 from benchmark.report import Facts, Picture, Report, Section, write_report
 from benchmark.runs import Evaluated, evaluate_weights, preprocess_dataset, train_detector
+from config.files import write_text
 from evaluation.metrics import OperatingPoints, group_scores
 from evaluation.plots import Curve, crop_sheet, png_bytes, roc_figure, save_figure, score_histogram
 from evaluation.render import FORMATS, save_table
@@ -40,8 +41,7 @@ def run_demo(
     seed: int,
     landmarks: Path | None,
     device: str,
-    workers: int,
-    loaders: int,
+    workers: int | None,
     console: Console,
 ) -> Path:
     """Build, preprocess, train, evaluate and report; what an earlier call finished is kept.
@@ -52,8 +52,7 @@ def run_demo(
         seed: of the clips and of training.
         landmarks: 81-point predictor for preprocessing.
         device: where to train and evaluate.
-        workers: processes that make clips and crops.
-        loaders: processes that read crops for the network.
+        workers: processes; None takes what suits each step.
         console: where progress is shown.
 
     Returns:
@@ -87,10 +86,10 @@ def run_demo(
         overrides=[f"nEpochs={EPOCHS}", f"manualSeed={seed}"],
         resume=(run / "config.yaml").is_file(),
         device=device,
-        workers=loaders,
+        workers=workers,
         console=console,
     )
-    results = evaluate_weights(run, DATASETS, data, device=device, workers=loaders, console=console)
+    results = evaluate_weights(run, DATASETS, data, device=device, workers=workers, console=console)
     note = STILLS_NOTE if faces is None else PHOTOS_NOTE
     pages = _write_results(out, data, run, rows, results, note, time.monotonic() - started)
     console.print(f"\n{FORMATS['md'](pages.leaderboard)}", highlight=False, markup=False)
@@ -213,4 +212,4 @@ def _forget_other_media(out: Path) -> None:
     if not used.is_file() or used.read_text(encoding="utf-8") != made_of:
         for part in ("data", "runs", "results"):
             shutil.rmtree(out / part, ignore_errors=True)
-        used.write_text(made_of, encoding="utf-8")
+        write_text(used, made_of)

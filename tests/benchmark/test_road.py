@@ -38,10 +38,11 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_from_media_to_table(assay, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     assert assay("preprocess", "custom", "--root", media, "--workers", 1).code == 0
-    train = ["train", "efficientnet_lite0", "--train", "custom", "--workers", 0, "--set", "nEpochs=2"]
+    train = ["train", "efficientnet_lite0", "--train", "custom", "--set", "workers=0", "--set", "nEpochs=2"]
     train += ["--set", "train_batchSize=6", "--set", "resolution=96"]
     assert assay(*train).code == 0
     run = tmp_path / "results" / "runs" / "efficientnet_lite0"
+    assert load_config(DetectorConfig, run / "config.yaml").workers == 0
     epochs = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [entry["epoch"] for entry in epochs if entry["kind"] == "epoch"] == [0, 1]
 

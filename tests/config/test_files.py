@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import InputError
-from config.files import atomic_path
+from config.files import atomic_path, write_text
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path):
@@ -35,3 +35,8 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path):
 def test_an_error_about_another_file_is_not_taken_for_one_about_this(tmp_path: Path):
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "file") as scratch:
         scratch.write_text((tmp_path / "absent").read_text())
+
+
+def test_text_is_written_whole_and_in_utf8(tmp_path: Path):
+    write_text(tmp_path / "new" / "file", "é\n")
+    assert (tmp_path / "new" / "file").read_bytes() == "é\n".encode()
