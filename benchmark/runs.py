@@ -271,7 +271,7 @@ def evaluate_weights(
             wall_seconds=time.monotonic() - started,
             n_videos=counts.videos,
             n_frames=counts.frames,
-            n_faceless_frames=counts.frames_without_face,
+            n_faceless_frames=counts.faceless_frames,
             environment=environment(),
             git_commit=git_commit(),
             skipped=counts.skipped,

@@ -183,7 +183,7 @@ class Metrics:
         video_acc: as above, over videos.
         n_frames: frames with a face, which the frame metrics are over.
         n_videos: videos with a face, which the video metrics are over.
-        n_faceless_frames: frames left out of all metrics because no face was found.
+        n_faceless_frames: frames left out of all metrics: no face was found, or they cannot be read.
         n_faceless_videos: videos left out because no frame of theirs has a face.
         note: why metrics are None, or empty.
     """

@@ -258,7 +258,7 @@ class ScoreRecord:
         wall_seconds: time the evaluation took.
         n_videos: videos and stills in the table, with or without a face.
         n_frames: frames in the table, with or without a face.
-        n_faceless_frames: those of them in which no face was found.
+        n_faceless_frames: those of them without a score, because no face was found or they cannot be read.
         environment: software and hardware, from `environment()`.
         git_commit: commit of this project, from `git_commit()`.
         skipped: how many frames or videos were left out, by reason.

@@ -32,11 +32,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What became of the rows that were to be scored: counts for the record."""
+    """What became of the rows that were to be scored: counts for the record.
+
+    `faceless_frames` counts frames without a score: no face was found, or the frame or its stored value is unreadable;
+    `skipped` says which, and counts clips that could not be opened too.
+    """
 
     videos: int
     frames: int
-    frames_without_face: int
+    faceless_frames: int
     skipped: dict[str, int] = field(default_factory=dict)
 
 
@@ -126,8 +130,8 @@ def score(
     sampled = pd.concat([stored, skipped])
     sampled = sampled[sampled["frame"] >= 0]
     frames = sampled[["video_id", "frame"]].drop_duplicates()
-    faceless = skipped.loc[skipped["frame"] >= 0, ["video_id", "frame"]].drop_duplicates()
-    return Scored(int(rows["video_id"].nunique()), len(frames), len(faceless), counts)
+    faceless = int((skipped["frame"] >= 0).sum()) + counts.get(BROKEN_VALUE, 0)
+    return Scored(int(rows["video_id"].nunique()), len(frames), faceless, counts)
 
 
 class _Inputs(Dataset[tuple[int, torch.Tensor | None, torch.Tensor | None]]):

@@ -80,11 +80,12 @@ def test_every_face_has_its_own_score_and_every_skip_a_row_without(rows: pd.Data
     without = table[table["score"].isna()]
     assert (without["face"] == -1).all()
     assert sorted(name.split("/")[-1] for name in without["video_id"]) == ["broken", "gone", "real"]
-    assert (counts.videos, counts.frames, counts.frames_without_face) == (4, 10, 1)
+    assert (counts.videos, counts.frames, counts.faceless_frames) == (4, 10, 2)
     assert counts.skipped == {"no face": 1, "unreadable media: not a video": 1, BROKEN_VALUE: 1}
     metrics = evaluate_scores(table)
     assert metrics.frame_auc == 1.0
     assert metrics.n_faceless_videos == 2
+    assert metrics.n_faceless_frames == counts.faceless_frames
 
 
 def test_frames_of_a_video_are_spread_evenly(rows: pd.DataFrame, tmp_path: Path):
@@ -118,4 +119,4 @@ def test_the_mode_is_restored_even_if_scoring_is_left_early(rows: pd.DataFrame):
 def test_a_set_of_skips_alone_still_gives_a_table(rows: pd.DataFrame, tmp_path: Path):
     counts = score(detector(), rows[rows["skip"] != ""], tmp_path / "scores.parquet", config(), CPU)
     assert len(read_scores(tmp_path / "scores.parquet")) == 2
-    assert (counts.frames, counts.frames_without_face) == (1, 1)
+    assert (counts.frames, counts.faceless_frames) == (1, 1)
