@@ -117,60 +117,67 @@ def _write_results(
 ) -> Pages:
     folder = out / "results"
     notes = (note, *sorted({text for result in results for text in result.record.notes}))
-    board = leaderboard([run])
-    tables = {
-        "leaderboard": board,
-        "metrics": summary_table([(result.dataset, result.metrics) for result in results], notes),
-        **{f"manipulations_{result.dataset}": manipulation_table(result.scores, notes) for result in results},
-    }
+    tables = _tables(run, results, notes)
+    figures = _figures(data, results)
     for name, table in tables.items():
         for suffix in FORMATS:
             save_table(table, folder / f"{name}.{suffix}")
-    grouped = {result.dataset: group_scores(read_scores(result.scores)) for result in results}
-    figures = {
-        "roc": roc_figure(
-            [Curve(name, OperatingPoints.of(part.frame_labels, part.frame_scores)) for name, part in grouped.items()],
-            "Frames of the demo's test sets",
-        ),
-        **{
-            f"scores_{name}": score_histogram(
-                part.frame_scores[part.frame_labels == 0], part.frame_scores[part.frame_labels == 1], name
-            )
-            for name, part in grouped.items()
-        },
-        **{f"crops_{name}": _sheet(data, name) for name in DATASETS},
-    }
     for name, figure in figures.items():
         save_figure(figure, folder / f"{name}.png")
-
-    def picture(name: str, caption: str) -> Picture:
-        return Picture(png_bytes(figures[name]), caption)
-
-    training = (("detector", DETECTOR), ("trained on", "DemoFF train"), ("epochs", str(EPOCHS)))
     report = Report(
         title="Assay demo",
         lead=_lead(results),
-        sections=(
-            Section("Leaderboard", (board, picture("roc", "ROC curves of single frames."))),
-            Section("All metrics", (tables["metrics"], Facts(training))),
-            *(
-                Section(
-                    f"{name}, by manipulation",
-                    (
-                        tables[f"manipulations_{name}"],
-                        picture(f"scores_{name}", f"Frame scores on {name}."),
-                        picture(f"crops_{name}", f"Test crops of {name} with their 81 landmarks."),
-                        Facts(_coverage(rows[name])),
-                    ),
-                )
-                for name in DATASETS
-            ),
-        ),
+        sections=_sections(tables, figures, rows),
         notes=(*notes, f"made in {seconds:.0f} s"),
         environment=results[0].record.environment,
     )
     write_report(out / "report.html", report)
-    return Pages(out / "report.html", folder, board)
+    return Pages(out / "report.html", folder, tables["leaderboard"])
+
+
+def _tables(run: Path, results: Sequence[Evaluated], notes: Sequence[str]) -> dict[str, Table]:
+    return {
+        "leaderboard": leaderboard([run]),
+        "metrics": summary_table([(result.dataset, result.metrics) for result in results], notes),
+        **{f"manipulations_{result.dataset}": manipulation_table(result.scores, notes) for result in results},
+    }
+
+
+def _figures(data: Path, results: Sequence[Evaluated]) -> dict[str, Figure]:
+    grouped = {result.dataset: group_scores(read_scores(result.scores)) for result in results}
+    curves = [Curve(name, OperatingPoints.of(part.frame_labels, part.frame_scores)) for name, part in grouped.items()]
+    figures = {"roc": roc_figure(curves, "Frames of the demo's test sets")}
+    for name, part in grouped.items():
+        real, fake = (part.frame_scores[part.frame_labels == label] for label in (0, 1))
+        figures[f"scores_{name}"] = score_histogram(real, fake, name)
+        figures[f"crops_{name}"] = _sheet(data, name)
+    return figures
+
+
+def _sections(
+    tables: dict[str, Table], figures: dict[str, Figure], rows: dict[str, pd.DataFrame]
+) -> tuple[Section, ...]:
+    def picture(name: str, caption: str) -> Picture:
+        return Picture(png_bytes(figures[name]), caption)
+
+    training = (("detector", DETECTOR), ("trained on", "DemoFF train"), ("epochs", str(EPOCHS)))
+    by_manipulation = (
+        Section(
+            f"{name}, by manipulation",
+            (
+                tables[f"manipulations_{name}"],
+                picture(f"scores_{name}", f"Frame scores on {name}."),
+                picture(f"crops_{name}", f"Test crops of {name} with their 81 landmarks."),
+                Facts(_coverage(rows[name])),
+            ),
+        )
+        for name in DATASETS
+    )
+    return (
+        Section("Leaderboard", (tables["leaderboard"], picture("roc", "ROC curves of single frames."))),
+        Section("All metrics", (tables["metrics"], Facts(training))),
+        *by_manipulation,
+    )
 
 
 def _lead(results: Sequence[Evaluated]) -> str:

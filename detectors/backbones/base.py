@@ -1,6 +1,7 @@
 """What every backbone offers to a detector."""
 
 import logging
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from detectors.weights import weights_sha256
 log = logging.getLogger(__name__)
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """A network with a feature map and a linear head, as in DeepfakeBench: `features(x)`, `classifier(feature)`.
 
     Attributes:
@@ -28,17 +29,17 @@ class Backbone(nn.Module):
         self.initialisation = "random"
         self.dropout = _dropout(config)
 
+    @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """Feature map (B, C, h, w) of normalised images (B, 3, H, W)."""
-        raise NotImplementedError
 
     def pool(self, features: Tensor) -> Tensor:
         """The mean (B, C) over a feature map (B, C, h, w)."""
         return F.adaptive_avg_pool2d(features, 1).flatten(1)
 
+    @abstractmethod
     def classifier(self, features: Tensor) -> Tensor:
         """Logits (B, num_classes) of a feature map (B, C, h, w)."""
-        raise NotImplementedError
 
     def initialise(self, source: str | Path) -> None:
         """Start from an ImageNet file; without the file, stay random and say so.
@@ -57,12 +58,12 @@ class Backbone(nn.Module):
         self.initialisation = f"ImageNet, {path.name}, sha256 {weights_sha256(path)}"
 
     def load_imagenet(self, path: Path) -> None:
-        """Read the ImageNet file of this network.
+        """Read the ImageNet file of this network; a backbone without one leaves this as it is.
 
         Raises:
-            InputError: the file is of another network.
+            InputError: the file is of another network, or this backbone reads none.
         """
-        raise NotImplementedError
+        raise InputError(f"pretrained: {type(self).__name__} starts from no ImageNet file, so {path} cannot be used")
 
 
 def original_mode_only(backbone: str, config: BackboneConfig) -> None:

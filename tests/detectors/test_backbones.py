@@ -13,6 +13,7 @@ from torch import nn
 from config.errors import InputError
 from config.schema import BackboneConfig, DetectorConfig
 from detectors import BACKBONE, build_detector
+from detectors.backbones.base import Backbone
 from detectors.backbones.xception import SeparableConv2d
 from detectors.weights import read_weights
 
@@ -188,3 +189,17 @@ def test_head_and_input_follow_the_configuration(name):
     assert logits.shape == (1, 5)
     rates = [module.p for module in backbone.modules() if isinstance(module, nn.Dropout)]
     assert 0.25 in rates
+
+
+def test_a_backbone_without_an_imagenet_file_says_so(tmp_path):
+    class Plain(Backbone):
+        def features(self, images):
+            return images
+
+        def classifier(self, features):
+            return features
+
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="Plain starts from no ImageNet file"):
+        Plain(BackboneConfig()).initialise(path)
