@@ -1,77 +1,27 @@
-"""Frame and video metrics from a score table: AUC, EER, AP and accuracy, each from one sort of the scores."""
+"""Frame and video metrics from a score table: those of ranks from one sort, averages, rates at thresholds from val."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from config.errors import InputError
+from evaluation.averages import (
+    Average,
+    FloatArray,
+    IntArray,
+    accuracy,
+    brier_score,
+    expected_calibration_error,
+    rate_above,
+)
+from evaluation.roc import OperatingPoints
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+FPR_PERCENTS = (1, 5)
+"""The false positive rates, in per cent, at which a threshold is chosen on val."""
 
-
-@dataclass(frozen=True, slots=True)
-class OperatingPoints:
-    """What each distinct score, used as a threshold ("fake" if score >= threshold), lets through; highest first.
-
-    Samples of equal score pass together, so ties get half credit in the AUC. All metrics assume that both classes are
-    there, and agree with scikit-learn's to 1e-12.
-
-    Attributes:
-        thresholds: (K,) distinct scores, descending.
-        false_positives: (K,) real samples at or above each.
-        true_positives: (K,) fake samples at or above each.
-    """
-
-    thresholds: FloatArray
-    false_positives: IntArray
-    true_positives: IntArray
-
-    @classmethod
-    def of(cls, labels: ArrayLike, scores: ArrayLike) -> "OperatingPoints":
-        """Sort once.
-
-        Args:
-            labels: (N,) 0 real, 1 fake; N > 0.
-            scores: (N,) P(fake), finite.
-        """
-        descending = np.asarray(scores, np.float64)
-        order = np.argsort(-descending)
-        descending = descending[order]
-        last_of_tie = np.append(np.flatnonzero(np.diff(descending)), descending.size - 1)
-        true_positives = np.cumsum(np.asarray(labels, np.int64)[order])[last_of_tie]
-        return cls(descending[last_of_tie], last_of_tie + 1 - true_positives, true_positives)
-
-    def auc(self) -> float:
-        """Area under the ROC curve: the chance that a fake scores above a real one, ties counting one half."""
-        fp = np.append(0, self.false_positives)
-        tp = np.append(0, self.true_positives)
-        doubled_area = int(np.sum(np.diff(fp) * (tp[1:] + tp[:-1])))
-        return doubled_area / 2 / (int(fp[-1]) * int(tp[-1]))
-
-    def average_precision(self) -> float:
-        """Precision averaged over the steps of recall, without interpolation."""
-        precision = self.true_positives / (self.true_positives + self.false_positives)
-        recall = np.append(0, self.true_positives) / self.true_positives[-1]
-        return float(np.sum(np.diff(recall) * precision))
-
-    def roc(self) -> tuple[FloatArray, FloatArray]:
-        """The corners of the ROC curve from (0, 0) to (1, 1), those that `sklearn.metrics.roc_curve` gives by default.
-
-        Returns:
-            False positive rates (M,) and true positive rates (M,), both ascending.
-        """
-        fp, tp = self.false_positives, self.true_positives
-        bends = (np.diff(fp, 2) != 0) | (np.diff(tp, 2) != 0)
-        corner = np.concatenate(([True], bends, [True]))[-fp.size :]
-        return np.append(0, fp[corner]) / fp[-1], np.append(0, tp[corner]) / tp[-1]
-
-    def eer(self) -> float:
-        """Equal error rate as DeepfakeBench has it: the FPR at the ROC corner where |FNR - FPR| is smallest."""
-        fpr, tpr = self.roc()
-        return float(fpr[np.argmin(np.abs((1 - tpr) - fpr))])
+NO_THRESHOLD = "no TPR or FPR at a threshold: thresholds are chosen on val scores, and none were given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +44,7 @@ def binary_metrics(labels: ArrayLike, scores: ArrayLike) -> BinaryMetrics:
     truth, score = np.asarray(labels, np.int64), np.asarray(scores, np.float64)
     if truth.size == 0:
         return BinaryMetrics(None, None, None, None)
-    acc = float(np.mean((score > 0.5) == (truth == 1)))
+    acc = accuracy(truth, score).value()
     if truth.min() == truth.max():
         return BinaryMetrics(None, None, None, acc)
     points = OperatingPoints.of(truth, score)
@@ -169,6 +119,58 @@ def group_scores(scores: pd.DataFrame) -> ScoredSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Scores above which a sample is called fake, chosen on a val split and held fixed afterwards.
+
+    Attributes:
+        source: the val split they were chosen on, in words.
+        frame: for each of FPR_PERCENTS the threshold of frame scores.
+        video: for each of FPR_PERCENTS the threshold of video scores.
+        n_real_frames: real frames that they were chosen on.
+        n_real_videos: real videos that they were chosen on; below 100, an FPR of at most 1 % is an FPR of 0.
+    """
+
+    source: str
+    frame: tuple[float, ...]
+    video: tuple[float, ...]
+    n_real_frames: int
+    n_real_videos: int
+
+    @property
+    def note(self) -> str:
+        """Where they come from, in words."""
+        return (
+            f"thresholds chosen on {self.source} ({self.n_real_frames} real frames, {self.n_real_videos} real videos)"
+        )
+
+
+def choose_thresholds(val: pd.DataFrame) -> Thresholds:
+    """The smallest thresholds whose false positive rate on the reals of a val split is at most 1 % and 5 %.
+
+    A sample is called fake if its score is above the threshold, so the smallest is the score of a real sample itself:
+    with n reals, the highest but floor(n * rate). Scores that tie there all stay below.
+
+    Args:
+        val: score table of the val split of the source, or several of them in one; as for `evaluate_scores`.
+
+    Raises:
+        InputError: there is no real sample with a face, or some rows are of a test split.
+    """
+    names = ", ".join(sorted(map(str, val["dataset"].unique())))
+    if (val["split"] == "test").any():
+        raise InputError(f"thresholds are chosen on a val split; the scores of {names} are of the test split")
+    group = group_scores(val)
+    frames, videos = group.frame_scores[group.frame_labels == 0], group.video_scores[group.video_labels == 0]
+    if not videos.size:
+        raise InputError(f"no threshold can be chosen on {names}: its val split has no real sample with a face")
+    frame, video = (
+        tuple(float(np.sort(reals)[-1 - reals.size * percent // 100]) for percent in FPR_PERCENTS)
+        for reals in (frames, videos)
+    )
+    return Thresholds(f"{names} val", frame, video, frames.size, videos.size)
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Metrics of a test set.
 
@@ -177,59 +179,102 @@ class Metrics:
         frame_eer: equal error rate.
         frame_ap: average precision.
         frame_acc: accuracy at 0.5.
-        video_auc: as above, over videos.
-        video_eer: as above, over videos.
-        video_ap: as above, over videos.
-        video_acc: as above, over videos.
+        frame_ece: expected calibration error of P(fake), 15 bins (evaluation.averages).
+        frame_brier: Brier score.
+        frame_tpr_at_1pct: share of fakes above the threshold that lets at most 1 % of val's reals through.
+        frame_fpr_at_1pct: share of this set's reals above the same threshold, which may be more than 1 %.
+        frame_tpr_at_5pct: as above, at 5 %.
+        frame_fpr_at_5pct: as above, at 5 %.
+        video_auc: as above, over videos; likewise all that follow.
+        video_eer: equal error rate.
+        video_ap: average precision.
+        video_acc: accuracy at 0.5.
+        video_ece: expected calibration error.
+        video_brier: Brier score.
+        video_tpr_at_1pct: true positive rate at val's 1 % threshold.
+        video_fpr_at_1pct: false positive rate at val's 1 % threshold.
+        video_tpr_at_5pct: true positive rate at val's 5 % threshold.
+        video_fpr_at_5pct: false positive rate at val's 5 % threshold.
         n_frames: frames with a face, which the frame metrics are over.
         n_videos: videos with a face, which the video metrics are over.
         n_faceless_frames: frames left out of all metrics: no face was found, or they cannot be read.
         n_faceless_videos: videos left out because no frame of theirs has a face.
-        note: why metrics are None, or empty.
+        note: why metrics are None, or empty; TPR and FPR apart.
+        threshold_note: which val split the thresholds of TPR and FPR were chosen on, or why there are none.
     """
 
     frame_auc: float | None
     frame_eer: float | None
     frame_ap: float | None
     frame_acc: float | None
+    frame_ece: float | None
+    frame_brier: float | None
+    frame_tpr_at_1pct: float | None
+    frame_fpr_at_1pct: float | None
+    frame_tpr_at_5pct: float | None
+    frame_fpr_at_5pct: float | None
     video_auc: float | None
     video_eer: float | None
     video_ap: float | None
     video_acc: float | None
+    video_ece: float | None
+    video_brier: float | None
+    video_tpr_at_1pct: float | None
+    video_fpr_at_1pct: float | None
+    video_tpr_at_5pct: float | None
+    video_fpr_at_5pct: float | None
     n_frames: int
     n_videos: int
     n_faceless_frames: int
     n_faceless_videos: int
     note: str = ""
+    threshold_note: str = NO_THRESHOLD
 
 
-def evaluate_scores(scores: pd.DataFrame) -> Metrics:
+METRICS = tuple(field.name for field in fields(Metrics) if field.name.startswith(("frame_", "video_")))
+"""The names of all metrics: the fields of `Metrics` that are not counts or notes."""
+
+
+def evaluate_scores(scores: pd.DataFrame, thresholds: Thresholds | None = None) -> Metrics:
     """Frame and video metrics of all rows of a score table taken as one test set.
 
     Args:
         scores: score table as `evaluation.scores.read_scores` gives it, one perturbation, level and draw only.
+        thresholds: from `choose_thresholds`; without them TPR and FPR are None, as none is ever chosen on a test set.
 
     Raises:
         InputError: there are several perturbation conditions, or a video has both labels.
     """
     group = group_scores(scores)
-    frame = binary_metrics(group.frame_labels, group.frame_scores)
-    video = binary_metrics(group.video_labels, group.video_scores)
     return Metrics(
-        frame_auc=frame.auc,
-        frame_eer=frame.eer,
-        frame_ap=frame.ap,
-        frame_acc=frame.acc,
-        video_auc=video.auc,
-        video_eer=video.eer,
-        video_ap=video.ap,
-        video_acc=video.acc,
+        **_of_level("frame", group.frame_labels, group.frame_scores, thresholds.frame if thresholds else ()),
+        **_of_level("video", group.video_labels, group.video_scores, thresholds.video if thresholds else ()),
         n_frames=group.frame_scores.size,
         n_videos=group.video_scores.size,
         n_faceless_frames=group.n_faceless_frames,
         n_faceless_videos=group.n_faceless_videos,
         note=_why_none(group.video_labels),
+        threshold_note=thresholds.note if thresholds else NO_THRESHOLD,
     )
+
+
+def averages(labels: IntArray, scores: FloatArray, thresholds: tuple[float, ...] = ()) -> dict[str, Average]:
+    """The metrics that are averages over samples, by name without the level: acc, ece, brier, tpr_at_1pct, ...
+
+    Args:
+        labels: (N,) 0 real, 1 fake.
+        scores: (N,) P(fake) in [0, 1].
+        thresholds: for each of FPR_PERCENTS; without them there are no rates.
+    """
+    named = {
+        "acc": accuracy(labels, scores),
+        "ece": expected_calibration_error(labels, scores),
+        "brier": brier_score(labels, scores),
+    }
+    for percent, threshold in zip(FPR_PERCENTS, thresholds, strict=False):
+        named[f"tpr_at_{percent}pct"] = rate_above(threshold, scores, labels == 1)
+        named[f"fpr_at_{percent}pct"] = rate_above(threshold, scores, labels == 0)
+    return named
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +306,18 @@ def per_class(scores: pd.DataFrame) -> list[ClassMetrics]:
         chosen = (of_dataset & ~is_fake) | (is_fake & (kind == code))
         rows.append(ClassMetrics(name, class_name, method, evaluate_scores(scores[chosen])))
     return rows
+
+
+def _of_level(
+    level: str, labels: IntArray, scores: FloatArray, thresholds: tuple[float, ...]
+) -> dict[str, float | None]:
+    """The metrics of frames or of videos, under their names in `Metrics`."""
+    ranked = binary_metrics(labels, scores)
+    values: dict[str, float | None] = dict.fromkeys(name for name in METRICS if name.startswith(level))
+    values |= {f"{level}_auc": ranked.auc, f"{level}_eer": ranked.eer, f"{level}_ap": ranked.ap}
+    return values | {
+        f"{level}_{name}": average.value() for name, average in averages(labels, scores, thresholds).items()
+    }
 
 
 def _why_none(labels: IntArray) -> str:

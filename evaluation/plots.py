@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from config.errors import InputError
 from config.files import atomic_path
-from evaluation.metrics import OperatingPoints
+from evaluation.roc import OperatingPoints
 
 BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 REAL_COLOUR, FAKE_COLOUR = BLUE, VERMILION

@@ -17,9 +17,10 @@ from benchmark.progress import progress
 from benchmark.report import Facts, Picture, Report, Section, write_report
 from benchmark.runs import Evaluated, evaluate_weights, preprocess_dataset, train_detector
 from config.files import write_text
-from evaluation.metrics import OperatingPoints, group_scores
+from evaluation.metrics import group_scores
 from evaluation.plots import Curve, crop_sheet, png_bytes, roc_figure, save_figure, score_histogram
 from evaluation.render import FORMATS, save_table
+from evaluation.roc import OperatingPoints
 from evaluation.scores import read_scores
 from evaluation.tables import Table
 from preprocessing.manifest import coverage

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from config.errors import InputError
-from evaluation.metrics import OperatingPoints
 from evaluation.plots import Curve, crop_sheet, png_bytes, roc_figure, save_figure, score_histogram, svg_bytes
+from evaluation.roc import OperatingPoints
 
 LABELS = np.array([0, 0, 1, 0, 1, 1])
 SCORES = np.array([0.1, 0.3, 0.3, 0.6, 0.7, 0.9])
