@@ -5,7 +5,7 @@ import html
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -49,19 +49,19 @@ _LATEX_READY = frozenset(map(chr, range(0xA1, 0x180))) - frozenset("«»ÐÞðþ
 
 
 def to_csv(table: Table) -> str:
-    """Comma-separated values at full precision; a column's group stands before its name, no value is an empty field."""
+    """Comma-separated values at full precision; a column's group stands before its name, no value is an empty field.
+
+    Spreads are columns of their own after the value's: "AUC", "AUC low", "AUC high", or "AUC", "AUC deviation".
+    """
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(_one_line, (table.row_header, *_flat_headings(table, " "))))
-    for name, row in zip(table.rows, table.values, strict=True):
-        numbers = (value if value is None or isinstance(value, int) else float(value) for value in row)
-        writer.writerow([_one_line(name), *numbers])
+    names = [_one_line(name) for name in (table.row_header, *table.rows)]
+    csv.writer(out, lineterminator="\n").writerows(zip(names, *_csv_columns(table), strict=True))
     return out.getvalue()
 
 
 def to_markdown(table: Table) -> str:
-    """A GitHub-flavoured table, lined up; best value bold, second underlined."""
-    body = _marked(table, str, "**{}**".format, "<u>{}</u>".format)
+    """A GitHub-flavoured table, lined up; best value bold, second underlined, spreads after the values."""
+    body = _with_spreads(_marked(table, str, "**{}**".format, "<u>{}</u>".format), table.spread_text())
     lines = [[_markdown(cell) for cell in (table.row_header, *_flat_headings(table, ": "))]]
     lines += [[_markdown(name), *cells] for name, cells in zip(table.rows, body, strict=True)]
     widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
@@ -75,7 +75,8 @@ def to_markdown(table: Table) -> str:
 
 def to_latex(table: Table) -> str:
     r"""A `table` environment that compiles with `\usepackage{booktabs}` alone; best value bold, second underlined."""
-    body = _marked(table, _latex_number, r"\textbf{{{}}}".format, r"\underline{{{}}}".format)
+    spreads = [[_latex(text).replace("-", "$-$") for text in row] for row in table.spread_text()]
+    body = _with_spreads(_marked(table, _latex_number, r"\textbf{{{}}}".format, r"\underline{{{}}}".format), spreads)
     headings = [[_latex(table.row_header), *(_latex(column.name) for column in table.columns)]]
     lines = [
         r"\begin{table}[t]",
@@ -101,8 +102,11 @@ def to_latex(table: Table) -> str:
 def to_html(table: Table) -> str:
     """An escaped HTML fragment; best and second are marked by class, and bold and underlined without a style sheet."""
     rows = [
-        {"name": name, "cells": [(text, rank and rank.value) for text, rank in zip(texts, ranks, strict=True)]}
-        for name, texts, ranks in zip(table.rows, table.text(), table.ranks(), strict=True)
+        {
+            "name": name,
+            "cells": [(text, rank and rank.value, spread) for text, rank, spread in zip(*cells, strict=True)],
+        }
+        for name, *cells in zip(table.rows, table.text(), table.ranks(), table.spread_text(), strict=True)
     ]
     grouped = any(name for name, _ in table.groups())
     return (
@@ -111,7 +115,10 @@ def to_html(table: Table) -> str:
 
 
 def to_rich(table: Table) -> rich.table.Table:
-    """The table for a terminal: `rich.console.Console().print(to_rich(table))`; numbers are the last to be cut."""
+    """The table for a terminal: `rich.console.Console().print(to_rich(table))`; numbers are the last to be cut.
+
+    A spread stands under its value.
+    """
     drawn = rich.table.Table(
         title=Text(table.caption),
         caption=Text("\n".join(table.footnotes)) if table.footnotes else None,
@@ -122,13 +129,16 @@ def to_rich(table: Table) -> rich.table.Table:
         show_edge=False,
     )
     drawn.add_column(Text(table.row_header), overflow="fold")
-    printed = table.text()
+    printed, spreads = table.text(), table.spread_text()
     for index, heading in enumerate(_flat_headings(table, "\n")):
-        width = max((len(row[index]) for row in printed), default=0)
+        width = max((len(row[index]) for row in printed + spreads), default=0)
         drawn.add_column(Text(heading), justify="right", min_width=width, overflow="fold")
     styles = {Rank.BEST: "bold green", Rank.SECOND: "underline", None: ""}
-    for name, texts, ranks in zip(table.rows, printed, table.ranks(), strict=True):
-        cells = (Text(text, style=styles[rank]) for text, rank in zip(texts, ranks, strict=True))
+    for name, *row in zip(table.rows, printed, table.ranks(), spreads, strict=True):
+        cells = (
+            Text.assemble((text, styles[rank]), (f"\n{spread}" if spread else "", "dim"))
+            for text, rank, spread in zip(*row, strict=True)
+        )
         drawn.add_row(Text(name), *cells)
     return drawn
 
@@ -168,6 +178,16 @@ def _flat_headings(table: Table, joint: str) -> list[str]:
     return [f"{column.group}{joint}{column.name}" if column.group else column.name for column in table.columns]
 
 
+def _csv_columns(table: Table) -> Iterator[list[str | float | None]]:
+    """Each column of values from its heading down, and after it those of its spreads."""
+    for index, heading in enumerate(map(_one_line, _flat_headings(table, " "))):
+        values = [row[index] for row in table.values]
+        yield [heading, *(value if value is None or isinstance(value, int) else float(value) for value in values)]
+        spreads = [spread.named() if (spread := row[index]) else {} for row in table.spreads]
+        for part in dict.fromkeys(name for spread in spreads for name in spread):
+            yield [f"{heading} {part}", *(spread.get(part) for spread in spreads)]
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -180,6 +200,14 @@ def _marked(
     return [
         [dress[rank](number(text)) for text, rank in zip(texts, ranks, strict=True)]
         for texts, ranks in zip(table.text(), table.ranks(), strict=True)
+    ]
+
+
+def _with_spreads(values: list[list[str]], spreads: list[list[str]]) -> list[list[str]]:
+    """Cells with value and spread, if there is one."""
+    return [
+        [f"{value} {spread}".rstrip() for value, spread in zip(*row, strict=True)]
+        for row in zip(values, spreads, strict=True)
     ]
 
 

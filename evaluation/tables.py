@@ -18,6 +18,41 @@ class Rank(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """The interval that a value is in with 95 % confidence."""
+
+    low: float
+    high: float
+
+    def named(self) -> dict[str, float]:
+        """Its numbers, by what they are."""
+        return {"low": self.low, "high": self.high}
+
+    def text(self, form: str) -> str:
+        """As printed beside the value: "[0.892, 0.953]"."""
+        return f"[{format(self.low, form)}, {format(self.high, form)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """The standard deviation of what a value is the mean of."""
+
+    value: float
+
+    def named(self) -> dict[str, float]:
+        """Its number, by what it is."""
+        return {"deviation": self.value}
+
+    def text(self, form: str) -> str:
+        """As printed beside the value: "± 0.012"."""
+        return f"± {format(self.value, form)}"
+
+
+Spread = Interval | Deviation
+"""What may stand beside a value and say how sure it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table.
 
@@ -26,12 +61,14 @@ class Column:
         higher_is_better: direction of the ranking; None for a column that is not ranked (counts, differences).
         group: heading shared with its neighbours of the same group ("frame AUC"); empty for none.
         format: how a value is printed, as in `format(value, ".4f")`.
+        spread_format: how the numbers of a spread beside it are printed.
     """
 
     name: str
     higher_is_better: bool | None = True
     group: str = ""
     format: str = ".4f"
+    spread_format: str = ".3f"
 
     def text(self, value: float | None) -> str:
         """The value as printed; a dash if there is none."""
@@ -49,9 +86,11 @@ class Table:
         columns: (C,) the columns, those of a group side by side.
         values: R tuples of C numbers; None where there is none.
         footnotes: what a reader must know beside the numbers: protocol, substitutes, coverage.
+        spreads: R tuples of C intervals or deviations, None where a value has none; empty if no value has.
 
     Raises:
-        ValueError: the numbers do not fill rows and columns, one is not finite, or a group is torn apart.
+        ValueError: the numbers or spreads do not fill rows and columns, a number is not finite, or a group is torn
+            apart.
     """
 
     caption: str
@@ -60,11 +99,14 @@ class Table:
     columns: tuple[Column, ...]
     values: tuple[tuple[float | None, ...], ...]
     footnotes: tuple[str, ...] = ()
+    spreads: tuple[tuple[Spread | None, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        shape = [len(row) for row in self.values]
-        if shape != [len(self.columns)] * len(self.rows):
-            raise ValueError(f"{len(self.rows)} rows of {len(self.columns)} columns do not hold rows of {shape} values")
+        for kind, grid in (("values", self.values), ("spreads", self.spreads or self.values)):
+            shape = [len(row) for row in grid]
+            if shape != [len(self.columns)] * len(self.rows):
+                wanted = f"{len(self.rows)} rows of {len(self.columns)} columns"
+                raise ValueError(f"{wanted} do not hold rows of {shape} {kind}")
         if any(value is not None and not math.isfinite(value) for row in self.values for value in row):
             raise ValueError("a table holds finite numbers; None stands for no value")
         names = [name for name, _ in self.groups() if name]
@@ -84,6 +126,16 @@ class Table:
     def text(self) -> list[list[str]]:
         """All values as printed, row by row."""
         return [[column.text(value) for column, value in zip(self.columns, row, strict=True)] for row in self.values]
+
+    def spread_text(self) -> list[list[str]]:
+        """All spreads as printed, row by row; an empty text where there is none."""
+        return [
+            [
+                spread.text(column.spread_format) if spread else ""
+                for column, spread in zip(self.columns, row, strict=True)
+            ]
+            for row in self.spreads or [[None] * len(self.columns)] * len(self.rows)
+        ]
 
     def ranks(self) -> list[list[Rank | None]]:
         """Best and second best value of each column, row by row.
@@ -108,7 +160,7 @@ class Table:
         """The same table with the mean over columns of a group added at the group's end.
 
         A row that lacks any of the values has no mean: an average over fewer test sets is another number, and usually
-        an easier one.
+        an easier one. The mean has no spread.
 
         Args:
             name: heading of the new column ("Avg.").
@@ -131,8 +183,9 @@ class Table:
             raise ValueError(f"columns of different direction have no common mean: {over or list(inside)}")
         end = max(inside.values()) + 1
         values = ((*row[:end], _mean([row[index] for index in chosen]), *row[end:]) for row in self.values)
+        spreads = ((*row[:end], None, *row[end:]) for row in self.spreads)
         columns = (*self.columns[:end], replace(first, name=name), *self.columns[end:])
-        return replace(self, columns=columns, values=tuple(values))
+        return replace(self, columns=columns, values=tuple(values), spreads=tuple(spreads))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
