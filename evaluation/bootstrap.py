@@ -33,17 +33,19 @@ class Resampled:
     names: tuple[str, ...]
     values: FloatArray
 
-    def interval(self, name: str, level: float = LEVEL) -> Interval | None:
-        """The percentile interval of a metric: what is left when (1 - level) / 2 is cut off at each end.
+    def interval(self, name: str) -> Interval | None:
+        """The 95 % interval of a metric; None if it has no value on this test set.
 
-        None if the metric has no value on this test set. The interval of the ECE lies too high, as resampling adds
-        chance deviations to those that are there, and may leave out the estimate.
+        The interval of the ECE lies too high, as resampling adds chance deviations to those that are there, and may
+        leave out the estimate.
         """
-        if name not in self.names:
-            return None
-        tail = (1 - level) / 2
-        low, high = np.quantile(self.values[:, self.names.index(name)], (tail, 1 - tail))
-        return Interval(float(low), float(high))
+        return percentile_interval(self.values[:, self.names.index(name)]) if name in self.names else None
+
+
+def percentile_interval(values: FloatArray) -> Interval:
+    """The middle 95 % of bootstrap values (R,): 2.5 % are cut off at each end, interpolating between values."""
+    low, high = np.quantile(values, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return Interval(float(low), float(high))
 
 
 def bootstrap(
@@ -56,11 +58,12 @@ def bootstrap(
 ) -> Resampled:
     """Metrics of test sets that are resampled from one: videos drawn with replacement, with all of their frames.
 
-    Frames of a video are much alike, so that a test set holds about as much evidence as it has videos; intervals over
-    frames as if they were independent are several times too narrow (Efron & Tibshirani, An Introduction to the
-    Bootstrap, 1993, ch. 8; Field & Welsh, JRSS B 69, 2007, for clusters). Two things it does not know: videos made of
-    the same source footage are drawn as if they were unrelated, and the detector is held fixed, so that the interval
-    says nothing of another training run. Thresholds are held fixed, too.
+    Frames of a video are alike, so that intervals over frames as if they were independent are too narrow, the more so
+    the more frames a video has (the cluster bootstrap: Field & Welsh, JRSS B 69, 2007).
+
+    What the intervals leave out: the detector is held fixed, so that they say nothing of another training run, and so
+    are thresholds; videos made of the same source footage are drawn as if they were unrelated; and a metric at its
+    bound, such as an AUC of 1, is there in every resample, so that its interval [1, 1] is too narrow.
 
     Each resample costs one pass over the sorted scores; memory is that of a single one.
 
