@@ -30,6 +30,12 @@ Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes; defa
 Loaders = Annotated[
     int | None, typer.Option("--workers", min=0, help="Loading processes; default: the YAML's, a core left free.")
 ]
+ThresholdOn = Annotated[
+    list[str] | None,
+    typer.Option(help="Data set trained on, whose val scores choose the thresholds of TPR and FPR; repeatable."),
+]
+Resamples = Annotated[int, typer.Option(min=1, help="Resamples of the bootstrap over videos.")]
+BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap.")]
 Landmarks = Annotated[Path | None, typer.Option(help="81-point dlib predictor; default: $ASSAY_LANDMARKS, else ours.")]
 
 
@@ -46,12 +52,15 @@ class Kind(StrEnum):
 
 
 class Format(StrEnum):
-    """How `assay table` writes."""
+    """How `assay table` and `assay compare` write."""
 
     csv = "csv"
     md = "md"
     tex = "tex"
     html = "html"
+
+
+Form = Annotated[Format, typer.Option("--format", help="How to write it.")]
 
 
 def main() -> None:
@@ -163,6 +172,7 @@ def evaluate(
     data: Data = Path("data"),
     out: Annotated[Path | None, typer.Option(help="Where to write; default: beside the weights.")] = None,
     split: Annotated[str, typer.Option(help="Split to score.")] = "test",
+    threshold_on: ThresholdOn = None,
     profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
     detector: Annotated[str | None, typer.Option(help="Detector of weights that do not say it themselves.")] = None,
     overrides: Assignments = None,
@@ -170,7 +180,7 @@ def evaluate(
     workers: Loaders = None,
     plugin: Plugin = None,
 ) -> None:
-    """Score test sets; write score tables, records and metrics."""
+    """Score test sets; write score tables, records, and metrics with intervals."""
     from benchmark.runs import evaluate_weights
 
     _load_plugins(plugin)
@@ -180,6 +190,7 @@ def evaluate(
         data,
         out,
         split=split,
+        threshold_on=threshold_on or (),
         profile=profile,
         detector_name=detector,
         overrides=overrides or (),
@@ -192,14 +203,50 @@ def evaluate(
 @app.command()
 def table(
     scores: Annotated[list[Path], typer.Argument(help="Score tables (scores.parquet) or folders that hold some.")],
-    metric: Annotated[str, typer.Option(help="frame_auc, video_auc, frame_eer, frame_ap, ...")] = "frame_auc",
-    form: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.md,
+    metric: Annotated[
+        str, typer.Option(help="frame_ or video_ and auc, eer, ap, acc, ece, brier, tpr_at_1pct, fpr_at_1pct, ...")
+    ] = "frame_auc",
+    intervals: Annotated[
+        bool, typer.Option("--intervals", help="95 % intervals from a bootstrap over videos.")
+    ] = False,
+    over_seeds: Annotated[
+        bool, typer.Option("--over-seeds", help="Mean ± deviation of the runs that differ in their seed alone.")
+    ] = False,
+    threshold_on: ThresholdOn = None,
+    resamples: Resamples = 1000,
+    seed: BootstrapSeed = 0,
+    form: Form = Format.md,
 ) -> None:
     """One leaderboard of score tables: a row for each run, a column for each test set."""
     from benchmark.leaderboard import leaderboard
+    from benchmark.seeds import leaderboard_over_seeds
     from evaluation.render import FORMATS
 
-    typer.echo(FORMATS[form.value](leaderboard(scores, metric)), nl=False)
+    if intervals and over_seeds:
+        raise InputError("--intervals and --over-seeds both put a spread beside the values; choose one of them")
+    on = threshold_on or ()
+    if over_seeds:
+        drawn = leaderboard_over_seeds(scores, metric, threshold_on=on)
+    else:
+        drawn = leaderboard(scores, metric, intervals=intervals, threshold_on=on, resamples=resamples, seed=seed)
+    typer.echo(FORMATS[form.value](drawn), nl=False)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A score table (scores.parquet), or a folder that holds one.")],
+    second: Annotated[Path, typer.Argument(help="Another detector's, of the same test set.")],
+    metric: Annotated[str, typer.Option(help="frame_auc or video_auc.")] = "frame_auc",
+    resamples: Resamples = 1000,
+    seed: BootstrapSeed = 0,
+    form: Form = Format.md,
+) -> None:
+    """Two detectors on the same samples: the difference of their AUCs, its interval and p-values."""
+    from benchmark.leaderboard import comparison_table
+    from evaluation.render import FORMATS
+
+    drawn = comparison_table(first, second, metric, resamples=resamples, seed=seed)
+    typer.echo(FORMATS[form.value](drawn), nl=False)
 
 
 @app.command()

@@ -1,80 +1,207 @@
-"""Leaderboards of score tables: detectors by test sets, one metric; and one set by manipulation."""
+"""Tables of score files: detectors by test sets, one detector by metric or by manipulation, two detectors."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
 from config.errors import InputError, unknown
-from evaluation.metrics import ClassMetrics, Metrics, evaluate_scores, per_class
+from evaluation.bootstrap import RESAMPLES, bootstrap
+from evaluation.comparison import compare_auc, delong_test, pair_scores
+from evaluation.measurement import Measurement
+from evaluation.metrics import METRICS, ClassMetrics, Thresholds, choose_thresholds, evaluate_scores, per_class
 from evaluation.scores import ScoreRecord, read_scores
-from evaluation.tables import Column, Table
+from evaluation.tables import Column, Interval, Spread, Table
 
 SCORES = "scores.parquet"
-TITLES = {"auc": "AUC", "eer": "EER", "ap": "AP", "acc": "acc."}
-METRICS = [field.name for field in fields(Metrics) if field.name.partition("_")[2] in TITLES]
+TITLES = {
+    "auc": "AUC",
+    "eer": "EER",
+    "ap": "AP",
+    "acc": "acc.",
+    "ece": "ECE",
+    "brier": "Brier",
+    "tpr_at_1pct": "TPR@1%",
+    "fpr_at_1pct": "FPR@1%",
+    "tpr_at_5pct": "TPR@5%",
+    "fpr_at_5pct": "FPR@5%",
+}
+_BETTER_WHEN_LOW = ("eer", "ece", "brier")
 
 
-def leaderboard(paths: Sequence[Path], metric: str = "frame_auc") -> Table:
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one score table says of one metric.
+
+    Attributes:
+        path: the score table.
+        record: how it came about.
+        value: the metric; None if it has none.
+        interval: its interval, if it was asked for.
+        notes: what a reader must know beside the value.
+    """
+
+    path: Path
+    record: ScoreRecord
+    value: float | None
+    interval: Interval | None
+    notes: tuple[str, ...]
+
+    @property
+    def test_set(self) -> str:
+        """The test set: the folder that the score table is in."""
+        return self.path.parent.name
+
+    @property
+    def run(self) -> str:
+        """The detector, and the run's folder when that says something else."""
+        folder = self.path.parent.parent.parent.name
+        detector = self.record.detector
+        return detector if folder in {detector, "", "runs"} else f"{detector} ({folder})"
+
+
+def scores_path(folder: Path, dataset: str, split: str = "test") -> Path:
+    """Where below the evaluation folder of a run the scores of a data set's split lie."""
+    return folder / (dataset if split == "test" else f"{dataset}_{split}") / SCORES
+
+
+def leaderboard(
+    paths: Sequence[Path],
+    metric: str = "frame_auc",
+    *,
+    intervals: bool = False,
+    threshold_on: Sequence[str] = (),
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Table:
     """A row for each run, a column for each test set.
 
     Args:
-        paths: score tables, or folders that hold some at any depth.
+        paths: score tables, or folders that hold some of test splits at any depth.
         metric: a field of Metrics, such as frame_auc or video_eer.
+        intervals: show the 95 % interval beside each value.
+        threshold_on: data sets on whose val scores of the same run the thresholds of TPR and FPR are chosen.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
 
     Raises:
-        InputError: an unknown metric, no score table, or two of the same run on the same set.
+        InputError: an unknown metric, no score table, or two of the same run on the same set; no val scores.
     """
-    if metric not in METRICS:
-        raise unknown("metric", metric, METRICS)
-    values: dict[str, dict[str, float | None]] = {}
-    notes: set[str] = set()
-    for path in _score_files(paths):
-        scores, record = read_scores(path), ScoreRecord.read(ScoreRecord.beside(path))
-        row = values.setdefault(_run_name(path, record), {})
-        column = path.parent.name
-        if column in row:
-            raise InputError(f"{path}: {record.detector} on {column} is given twice")
-        metrics = evaluate_scores(scores)
-        row[column] = getattr(metrics, metric)
-        notes |= {*record.notes, *([f"{column}: {metrics.note}"] if metrics.note else [])}
-        notes.add(f"protocol {record.protocol} v{record.protocol_version}")
-    sets = sorted({name for row in values.values() for name in row})
-    direction = not metric.endswith("_eer")
-    table = Table(
-        caption=f"{metric_title(metric)} by test set",
-        row_header="Detector",
-        rows=tuple(values),
-        columns=tuple(Column(name, direction, group=metric_title(metric)) for name in sets),
-        values=tuple(tuple(row.get(name) for name in sets) for row in values.values()),
-        footnotes=tuple(sorted(notes)),
-    )
+    cells = read_cells(paths, metric, intervals=intervals, threshold_on=threshold_on, resamples=resamples, seed=seed)
+    by_run: dict[str, dict[str, Cell]] = {}
+    for cell in cells:
+        row = by_run.setdefault(cell.run, {})
+        if cell.test_set in row:
+            raise InputError(f"{cell.path}: {cell.record.detector} on {cell.test_set} is given twice")
+        row[cell.test_set] = cell
+    sets = sorted({cell.test_set for cell in cells})
+    shown: dict[str, dict[str, tuple[float | None, Spread | None]]] = {
+        run: {name: (cell.value, cell.interval) for name, cell in row.items()} for run, row in by_run.items()
+    }
+    notes = {note for cell in cells for note in cell.notes}
+    if intervals:
+        notes.add(_bootstrap_note(resamples, seed))
+    table = metric_table(metric, sets, shown, sorted(notes))
     return table.mean_column("Avg.", group=metric_title(metric)) if len(sets) > 1 else table
 
 
-def summary_table(results: Iterable[tuple[str, Metrics]], footnotes: Sequence[str] = ()) -> Table:
-    """All metrics of one detector: a row for each test set, with counts of what was scored.
+def metric_table(
+    metric: str,
+    sets: Sequence[str],
+    rows: dict[str, dict[str, tuple[float | None, Spread | None]]],
+    footnotes: Sequence[str],
+) -> Table:
+    """A leaderboard's table from the value and spread of each row on each test set."""
+    title, kind = metric_title(metric), metric.partition("_")[2]
+    direction = None if kind.startswith("fpr") else kind not in _BETTER_WHEN_LOW
+    filled = [[row.get(name, (None, None)) for name in sets] for row in rows.values()]
+    has_spread = any(spread for row in filled for _, spread in row)
+    return Table(
+        caption=f"{title} by test set",
+        row_header="Detector",
+        rows=tuple(rows),
+        columns=tuple(Column(name, direction, group=title) for name in sets),
+        values=tuple(tuple(value for value, _ in row) for row in filled),
+        footnotes=tuple(footnotes),
+        spreads=tuple(tuple(spread for _, spread in row) for row in filled) if has_spread else (),
+    )
+
+
+def read_cells(
+    paths: Sequence[Path],
+    metric: str,
+    *,
+    intervals: bool = False,
+    threshold_on: Sequence[str] = (),
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Cell]:
+    """One metric of all score tables; arguments and errors as for `leaderboard`."""
+    if metric not in METRICS:
+        raise unknown("metric", metric, METRICS)
+    cells = []
+    for path in _score_files(paths):
+        scores, record = read_scores(path), ScoreRecord.read(ScoreRecord.beside(path))
+        if path not in paths and (scores["split"] != "test").any():
+            continue
+        thresholds = thresholds_beside(path, record, threshold_on)
+        metrics = evaluate_scores(scores, thresholds)
+        why = metrics.threshold_note if metric.endswith("pct") else metrics.note
+        notes = (*record.notes, f"protocol {record.protocol} v{record.protocol_version}")
+        notes += (f"{path.parent.name}: {why}",) if why else ()
+        drawn = bootstrap(scores, [metric], thresholds, resamples=resamples, seed=seed) if intervals else None
+        interval = drawn.interval(metric) if drawn else None
+        cells.append(Cell(path, record, getattr(metrics, metric), interval, notes))
+    if not cells:
+        raise InputError(
+            f"no test scores below {', '.join(map(str, paths))}; name the {SCORES} of another split itself"
+        )
+    return cells
+
+
+def summary_table(results: Iterable[tuple[str, Measurement]], footnotes: Sequence[str] = ()) -> Table:
+    """The metrics of one detector that everybody reports: a row for each test set, with counts and the AUCs' intervals.
 
     Args:
-        results: test sets and their metrics.
+        results: test sets and their measurements.
         footnotes: what a reader must know beside the figures.
     """
     given = list(results)
     counted = {"frames": "n_frames", "videos": "n_videos", "no face": "n_faceless_frames"}
-    columns = [Column(TITLES[name.partition("_")[2]], None, group=name.partition("_")[0]) for name in METRICS]
-    columns += [Column(name, None, group="count", format=".0f") for name in counted]
-    notes = [f"{name}: {metrics.note}" for name, metrics in given if metrics.note]
-    return Table(
-        caption="All metrics by test set",
-        row_header="Test set",
-        rows=tuple(name for name, _ in given),
-        columns=tuple(columns),
+    names = [f"{level}_{kind}" for level in ("frame", "video") for kind in ("auc", "eer", "ap", "acc")]
+    columns = [Column(name, None, group="count", format=".0f") for name in counted]
+    table = _metrics_table("Metrics by test set", given, names, ("frame_auc", "video_auc"))
+    return replace(
+        table,
+        columns=(*table.columns, *columns),
         values=tuple(
-            tuple(getattr(metrics, name) for name in METRICS)
-            + tuple(float(getattr(metrics, field)) for field in counted.values())
-            for _, metrics in given
+            (*row, *(float(getattr(measured.metrics, field)) for field in counted.values()))
+            for row, (_, measured) in zip(table.values, given, strict=True)
         ),
-        footnotes=(*notes, *footnotes),
+        spreads=tuple((*row, *(None for _ in counted)) for row in table.spreads),
+        footnotes=(
+            *(f"{name}: {measured.metrics.note}" for name, measured in given if measured.metrics.note),
+            *sorted(
+                {_bootstrap_note(measured.resamples, measured.seed) for _, measured in given if measured.intervals}
+            ),
+            *footnotes,
+        ),
     )
+
+
+def calibration_table(results: Iterable[tuple[str, Measurement]]) -> Table:
+    """What depends on the scores themselves, not on ranks: ECE, Brier score, and rates at thresholds chosen on val.
+
+    Args:
+        results: test sets and their measurements.
+    """
+    given = list(results)
+    rates = any(measured.thresholds for _, measured in given)
+    kinds = [kind for kind in TITLES if kind in ("ece", "brier") or (rates and kind.endswith("pct"))]
+    names = [f"{level}_{kind}" for level in ("frame", "video") for kind in kinds]
+    table = _metrics_table("Calibration and operating points by test set", given, names)
+    return replace(table, footnotes=tuple(sorted({measured.metrics.threshold_note for _, measured in given})))
 
 
 def manipulation_table(path: Path, footnotes: Sequence[str] = ()) -> Table:
@@ -97,10 +224,98 @@ def manipulation_table(path: Path, footnotes: Sequence[str] = ()) -> Table:
     )
 
 
+def comparison_table(
+    first: Path, second: Path, metric: str = "frame_auc", *, resamples: int = RESAMPLES, seed: int = 0
+) -> Table:
+    """The AUCs of two detectors on the same samples and their difference, with intervals and p-values.
+
+    Args:
+        first: a score table, or a folder that holds one.
+        second: likewise.
+        metric: frame_auc or video_auc.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: no score table or several, or as for `pair_scores` and `compare_auc`.
+    """
+    paths = [_one_score_file(path) for path in (first, second)]
+    one, other = pair_scores(*map(read_scores, paths))
+    found = compare_auc(one, other, metric, resamples=resamples, seed=seed)
+    on_videos = metric == "video_auc"
+    delong = delong_test(one.video_labels, one.video_scores, other.video_scores).p if on_videos else None
+    runs = [Cell(path, ScoreRecord.read(ScoreRecord.beside(path)), None, None, ()).run for path in paths]
+    left_out = one.n_faceless_frames
+    notes = [_bootstrap_note(resamples, seed) + ", the same resampled videos for both"]
+    notes += [] if on_videos else ["DeLong's test takes samples to be independent, which frames are not: see video_auc"]
+    notes += [f"{left_out} frames without a face in either are left out of both"] if left_out else []
+    return Table(
+        caption=f"{metric_title(metric)} of two detectors on {paths[0].parent.name}",
+        row_header="Detector",
+        rows=(*(runs if runs[0] != runs[1] else map(str, paths)), "first − second"),
+        columns=(
+            Column(metric_title(metric), None),
+            Column("p, bootstrap", None, format=".2g"),
+            Column("p, DeLong", None, format=".2g"),
+        ),
+        values=((found.first, None, None), (found.second, None, None), (found.difference, found.p, delong)),
+        footnotes=tuple(notes),
+        spreads=tuple(
+            (interval, None, None)
+            for interval in (found.first_interval, found.second_interval, found.difference_interval)
+        ),
+    )
+
+
+def thresholds_beside(path: Path, record: ScoreRecord, datasets: Sequence[str]) -> Thresholds | None:
+    """Thresholds from the val scores of some data sets in the same run.
+
+    Args:
+        path: score table of a test set.
+        record: its record.
+        datasets: data sets that the same weights were scored on in split val; several are taken together.
+
+    Returns:
+        The thresholds; None if no data set is named.
+
+    Raises:
+        InputError: there are no such val scores, or they are of other weights, or as for `choose_thresholds`.
+    """
+    tables = []
+    for name in datasets:
+        val = scores_path(path.parent.parent, name, "val")
+        if not val.is_file():
+            raise InputError(f"no val scores at {val}; make them with 'assay evaluate ... --threshold-on {name}'")
+        if ScoreRecord.read(ScoreRecord.beside(val)).weights_sha256 != record.weights_sha256:
+            raise InputError(f"{val} holds scores of other weights than {path}")
+        tables.append(read_scores(val))
+    return choose_thresholds(pd.concat(tables, ignore_index=True)) if tables else None
+
+
 def metric_title(metric: str) -> str:
     """frame_auc -> "frame AUC"."""
     level, _, name = metric.partition("_")
     return f"{level} {TITLES[name]}"
+
+
+def _metrics_table(
+    caption: str, given: Sequence[tuple[str, Measurement]], names: Sequence[str], sure: Sequence[str] = ()
+) -> Table:
+    """Some metrics by test set, the levels as column groups; those of `sure` with their intervals."""
+    return Table(
+        caption=caption,
+        row_header="Test set",
+        rows=tuple(name for name, _ in given),
+        columns=tuple(Column(TITLES[name.partition("_")[2]], None, group=name.partition("_")[0]) for name in names),
+        values=tuple(tuple(getattr(measured.metrics, name) for name in names) for _, measured in given),
+        spreads=tuple(
+            tuple(measured.intervals.get(name) if name in sure else None for name in names) for _, measured in given
+        ),
+    )
+
+
+def _bootstrap_note(resamples: int, seed: int) -> str:
+    return f"[95 % intervals] from {resamples} resamples of the videos, seed {seed}"
 
 
 def _score_files(paths: Sequence[Path]) -> list[Path]:
@@ -115,7 +330,8 @@ def _score_files(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _run_name(path: Path, record: ScoreRecord) -> str:
-    """The detector, and the run's folder when that says something else."""
-    run = path.parent.parent.parent.name
-    return record.detector if run in {record.detector, "", "runs"} else f"{record.detector} ({run})"
+def _one_score_file(path: Path) -> Path:
+    first, *others = _score_files([path])
+    if others:
+        raise InputError(f"{path} holds several score tables; name one, such as {first}")
+    return first

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from rich.console import Console
 
-from benchmark.leaderboard import SCORES, manipulation_table, summary_table
+from benchmark.leaderboard import calibration_table, manipulation_table, scores_path, summary_table, thresholds_beside
 from benchmark.progress import progress
 from config.errors import InputError
 from config.files import write_text
 from config.load import config_names, load_config, parse_config, to_yaml
 from config.schema import DatasetConfig, DetectorConfig, Profile
-from evaluation.metrics import Metrics, binary_metrics, evaluate_scores
+from evaluation.measurement import Measurement, measure
+from evaluation.metrics import Metrics, binary_metrics
 from evaluation.render import to_rich
 from evaluation.scores import Environment, ScoreRecord, environment, git_commit, read_scores
 from preprocessing.landmarks import find_predictor
@@ -35,6 +36,7 @@ PROTOCOL, PROTOCOL_VERSION = "corrected", 1
 BEST = "best.safetensors"
 CONFIG = "config.yaml"
 RECORD = "record.json"
+METRICS = "metrics.json"
 
 
 def preprocess_dataset(
@@ -202,12 +204,17 @@ def train_detector(
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """One test set's result: where the scores are, and the metrics computed from them."""
+    """One test set's result: where the scores are, and the metrics and intervals computed from them."""
 
     dataset: str
     scores: Path
     record: ScoreRecord
-    metrics: Metrics
+    measured: Measurement
+
+    @property
+    def metrics(self) -> Metrics:
+        """The metrics without their intervals."""
+        return self.measured.metrics
 
 
 def evaluate_weights(
@@ -217,6 +224,7 @@ def evaluate_weights(
     out: Path | None = None,
     *,
     split: str = "test",
+    threshold_on: Sequence[str] = (),
     profile: str = "dfb",
     detector_name: str | None = None,
     overrides: Sequence[str] = (),
@@ -232,6 +240,8 @@ def evaluate_weights(
         data: folder of stores and manifests.
         out: a folder for each test set is made below it; by default below the run folder or beside the file.
         split: which split to score.
+        threshold_on: data sets, usually those trained on, whose val splits are scored as well, first, to choose the
+            thresholds of TPR and FPR on.
         profile: preprocessing profile.
         detector_name: for weights that do not carry their configuration.
         overrides: assignments to the detector's configuration, for example test_batchSize=64.
@@ -247,19 +257,20 @@ def evaluate_weights(
 
     path = weights / BEST if weights.is_dir() else weights
     config = _config_of(weights, path, detector_name, overrides)
+    tests = [(name, split) for name in test_sets]
     rows_of = {
-        name: load_rows(data, name, split, profile=profile, compression=config.compression) for name in test_sets
+        (name, part): load_rows(data, name, part, profile=profile, compression=config.compression)
+        for name, part in [*((name, "val") for name in threshold_on), *tests]
     }
     on = _device(device)
     detector = build_detector(config, pretrained=False)
     load_weights(detector, path)
     detector.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
     results = []
-    for name, rows in rows_of.items():
-        folder = name if split == "test" else f"{name}_{split}"
-        scores = (out or path.parent / "eval") / folder / SCORES
+    for (name, part), rows in rows_of.items():
+        scores = scores_path(out or path.parent / "eval", name, part)
         started = time.monotonic()
-        with progress(f"evaluate {config.model_name} on {name}", console) as report:
+        with progress(f"evaluate {config.model_name} on {scores.parent.name}", console) as report:
             counts = score(detector, rows, scores, config, on, workers=_loaders(workers, config), on_progress=report)
         record = ScoreRecord(
             detector=config.model_name,
@@ -279,9 +290,14 @@ def evaluate_weights(
         )
         record.write(ScoreRecord.beside(scores))
         write_text(scores.with_name(CONFIG), to_yaml(config))
-        results.append(Evaluated(name, scores, record, evaluate_scores(read_scores(scores))))
+        is_test = (name, part) in tests
+        measured = measure(read_scores(scores), thresholds_beside(scores, record, threshold_on if is_test else ()))
+        measured.write(scores.with_name(METRICS))
+        results += [Evaluated(name, scores, record, measured)] if is_test else []
     notes = sorted({note for result in results for note in result.record.notes})
-    console.print(to_rich(summary_table([(result.dataset, result.metrics) for result in results], notes)))
+    measurements = [(result.dataset, result.measured) for result in results]
+    console.print(to_rich(summary_table(measurements, notes)))
+    console.print(to_rich(calibration_table(measurements)))
     for result in results:
         by_manipulation = manipulation_table(result.scores)
         if len(by_manipulation.rows) > 1:

@@ -139,7 +139,7 @@ def _write_results(
 def _tables(run: Path, results: Sequence[Evaluated], notes: Sequence[str]) -> dict[str, Table]:
     return {
         "leaderboard": leaderboard([run]),
-        "metrics": summary_table([(result.dataset, result.metrics) for result in results], notes),
+        "metrics": summary_table([(result.dataset, result.measured) for result in results], notes),
         **{f"manipulations_{result.dataset}": manipulation_table(result.scores, notes) for result in results},
     }
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.leaderboard import leaderboard, manipulation_table, summary_table
 from config.errors import InputError
-from evaluation.metrics import evaluate_scores
+from evaluation.measurement import measure
 from evaluation.scores import CLEAN, ScoreRecord, ScoreWriter, environment, read_scores
 
 # labels and scores of single-frame videos; AUC = share of (real, fake) pairs in the right order
@@ -94,8 +94,7 @@ def test_manipulations_are_each_measured_against_all_reals(tmp_path: Path):
 
 
 def test_the_summary_has_counts_beside_metrics(tmp_path: Path):
-    metrics = evaluate_scores(read_scores(scored(tmp_path / "x", "x", "A", PERFECT)))
-    table = summary_table([("A", metrics)])
+    table = summary_table([("A", measure(read_scores(scored(tmp_path / "x", "x", "A", PERFECT))))])
     values = {(column.group, column.name): value for column, value in zip(table.columns, table.values[0], strict=True)}
     assert values["frame", "AUC"] == 1.0
     assert values["count", "videos"] == 4
