@@ -55,10 +55,14 @@ class Cell:
 
     @property
     def run(self) -> str:
-        """The detector, and the run's folder when that says something else."""
-        folder = self.path.parent.parent.parent.name
-        detector = self.record.detector
-        return detector if folder in {detector, "", "runs"} else f"{detector} ({folder})"
+        """The row of the table, if each run has its own."""
+        return run_name(self.path, self.record)
+
+
+def run_name(path: Path, record: ScoreRecord) -> str:
+    """The detector, and the run's folder when that says something else."""
+    folder = path.parent.parent.parent.name
+    return record.detector if folder in {record.detector, "", "runs"} else f"{record.detector} ({folder})"
 
 
 def scores_path(folder: Path, dataset: str, split: str = "test") -> Path:
@@ -147,9 +151,9 @@ def read_cells(
             continue
         thresholds = thresholds_beside(path, record, threshold_on)
         metrics = evaluate_scores(scores, thresholds)
-        why = metrics.threshold_note if metric.endswith("pct") else metrics.note
-        notes = (*record.notes, f"protocol {record.protocol} v{record.protocol_version}")
-        notes += (f"{path.parent.name}: {why}",) if why else ()
+        notes = _record_notes(record)
+        notes += (f"{path.parent.name}: {metrics.note}",) if metrics.note else ()
+        notes += (metrics.threshold_note,) if metric.endswith("pct") else ()
         drawn = bootstrap(scores, [metric], thresholds, resamples=resamples, seed=seed) if intervals else None
         interval = drawn.interval(metric) if drawn else None
         cells.append(Cell(path, record, getattr(metrics, metric), interval, notes))
@@ -244,9 +248,11 @@ def comparison_table(
     found = compare_auc(one, other, metric, resamples=resamples, seed=seed)
     on_videos = metric == "video_auc"
     delong = delong_test(one.video_labels, one.video_scores, other.video_scores).p if on_videos else None
-    runs = [Cell(path, ScoreRecord.read(ScoreRecord.beside(path)), None, None, ()).run for path in paths]
+    records = [ScoreRecord.read(ScoreRecord.beside(path)) for path in paths]
+    runs = [run_name(path, record) for path, record in zip(paths, records, strict=True)]
     left_out = one.n_faceless_frames
-    notes = [_bootstrap_note(resamples, seed) + ", the same resampled videos for both"]
+    notes = sorted({note for record in records for note in _record_notes(record)})
+    notes += [_bootstrap_note(resamples, seed) + ", the same resampled videos for both"]
     notes += [] if on_videos else ["DeLong's test takes samples to be independent, which frames are not: see video_auc"]
     notes += [f"{left_out} frames without a face in either are left out of both"] if left_out else []
     return Table(
@@ -315,7 +321,11 @@ def _metrics_table(
 
 
 def _bootstrap_note(resamples: int, seed: int) -> str:
-    return f"[95 % intervals] from {resamples} resamples of the videos, seed {seed}"
+    return f"in brackets: 95 % intervals from {resamples} resamples of the videos, seed {seed}"
+
+
+def _record_notes(record: ScoreRecord) -> tuple[str, ...]:
+    return (*record.notes, f"protocol {record.protocol} v{record.protocol_version}")
 
 
 def _score_files(paths: Sequence[Path]) -> list[Path]:

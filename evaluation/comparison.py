@@ -33,7 +33,7 @@ def pair_scores(first: pd.DataFrame, second: pd.DataFrame) -> tuple[ScoredSet, S
         second: likewise.
 
     Returns:
-        The two with equal frames, videos and labels, in equal order.
+        The two with equal frames, videos and labels, in the order of the first.
 
     Raises:
         InputError: the tables are of different test sets or perturbations, one lacks a frame of the other, the labels
@@ -47,6 +47,7 @@ def pair_scores(first: pd.DataFrame, second: pd.DataFrame) -> tuple[ScoredSet, S
     for table, partner, lacking in ((one, other, "second"), (other, one, "first")):
         if len(missing := table.index.difference(partner.index)):
             raise InputError(f"the {lacking} score table lacks {_words(missing[0])}, which the other has")
+    other = other.reindex(one.index)
     if (differs := one["label"] != other["label"]).any():
         raise InputError(f"the two score tables label {_words(one.index[differs][0])} differently")
     faceless = one["score"].isna() | other["score"].isna()
@@ -175,7 +176,7 @@ def delong_test(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> DeLon
 def _frames(scores: pd.DataFrame) -> pd.DataFrame:
     """A row for each frame under `_KEY`: its label, and the highest score of its faces, NaN without any."""
     group_scores(scores)  # refuses several conditions, which the reduction would hide
-    return scores.astype({"dataset": str, "video_id": str}).groupby(_KEY)[["label", "score"]].max()
+    return scores.astype({"dataset": str, "video_id": str}).groupby(_KEY, sort=False)[["label", "score"]].max()
 
 
 def _without(frames: pd.DataFrame, faceless: "pd.Series[bool]") -> ScoredSet:
