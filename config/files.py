@@ -35,6 +35,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         scratch.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder into which nobody else is writing."""
+    for scratch in folder.glob(".*.[0-9]*.tmp"):
+        scratch.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write text as UTF-8, whole or not at all; errors as `atomic_path`. What UTF-8 cannot hold becomes "?"."""
     with atomic_path(path) as scratch:

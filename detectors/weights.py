@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from config.errors import InputError
@@ -36,8 +36,9 @@ def save_weights(detector: nn.Module, path: Path, metadata: Mapping[str, str]) -
     state = {key: _tensor(key, value).detach().cpu().contiguous() for key, value in detector.state_dict().items()}
     # One entry only: safetensors writes several in random order, and equal weights would give unequal files.
     header = {METADATA: json.dumps(dict(metadata), sort_keys=True)}
+    content = save(state, metadata=header)  # its own writing of files leaves scratch behind when it is killed
     with atomic_path(path) as scratch:
-        save_file(state, scratch, metadata=header)
+        scratch.write_bytes(content)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -1,5 +1,6 @@
 """The folder of a run, and its state: one file, whole or absent, read without running pickled code."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 
 from config.errors import InputError
-from config.files import atomic_path, write_text
+from config.files import atomic_path, sweep, write_text
 from config.load import load_config, to_yaml
 from config.schema import DetectorConfig
 
@@ -17,9 +18,15 @@ WITHOUT_EFFECT = {"workers", "test_batchSize", "test_dataset"}
 
 
 def save_state(state: Mapping[str, Any], path: Path) -> None:
-    """Write nested containers of tensors, numbers and strings; a reader sees the old file or the whole new one."""
+    """Write nested containers of tensors, numbers and strings; a reader sees the old file or the whole new one.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    content = io.BytesIO()  # torch hides why a file could not be written
+    torch.save(dict(state), content)
     with atomic_path(path) as scratch:
-        torch.save(dict(state), scratch)
+        scratch.write_bytes(content.getbuffer())
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -68,6 +75,10 @@ class RunFolder:
         """Weights of the last finished epoch."""
         return self.path / "last.safetensors"
 
+    def weights_of(self, epoch: int) -> Path:
+        """Weights after one epoch, where every epoch's are kept; `epoch` counts from 0, the file's name from 1."""
+        return self.path / "epochs" / f"{epoch + 1:03}.safetensors"
+
 
 def open_run(path: Path, config: DetectorConfig, resume: bool) -> RunFolder:
     """Make or enter the folder of a run and put its configuration there.
@@ -97,6 +108,8 @@ def open_run(path: Path, config: DetectorConfig, resume: bool) -> RunFolder:
             raise InputError(
                 f"{path} already holds a run of this configuration: resume it (--resume), or choose another folder"
             )
+        for folder in (path, run.weights_of(0).parent):
+            sweep(folder)
         return run
     write_text(run.config, to_yaml(config))
     return run

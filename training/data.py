@@ -1,4 +1,4 @@
-"""From a batch recipe to a stream of batches: seeded per face and epoch, the same with any number of workers."""
+"""From a batch recipe to a stream of batches: seeded per face and epoch, the same with any number of processes."""
 
 import traceback
 from collections import Counter
@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from config.errors import InputError
+from config.processes import ALONE, Group
 from preprocessing.workers import worker_context
 from training.errors import TrainingError
 from training.recipes import Indices, Recipe, TrainingSample
@@ -30,38 +31,52 @@ class Failure:
 class EpochSampler(Sampler[list[Draw]]):
     """The batches of one epoch, as draws; which epoch, and from which batch on, is set before iterating.
 
-    The order follows from seed and epoch alone, so a resumed run sees what the interrupted one would have seen.
+    The order follows from seed and epoch alone, so a resumed run sees what the interrupted one would have seen. Of
+    several processes each takes its share of every batch; what a draw looks like does not depend on who takes it.
 
     Args:
         recipe: cuts an epoch into batches.
         seed: of the run, not negative.
+        group: the processes that share the batches.
+
+    Raises:
+        InputError: the batches cannot be shared evenly.
     """
 
-    def __init__(self, recipe: Recipe, seed: int) -> None:
+    def __init__(self, recipe: Recipe, seed: int, group: Group = ALONE) -> None:
         self.recipe = recipe
         self.seed = seed
+        self.group = group
         self.set_epoch(0)
+        recipe.share(range(len(self._batches[0])), group.rank, group.size)
 
-    def set_epoch(self, epoch: int, position: int = 0) -> None:
-        """Go to an epoch, and leave out its first `position` batches."""
+    def set_epoch(self, epoch: int, position: int = 0, everything: bool = False) -> None:
+        """Go to an epoch, and leave out its first `position` batches.
+
+        Args:
+            epoch: which one.
+            position: how many batches are left out.
+            everything: whether all shares of a batch are given one after the other, not only the own one.
+        """
         self.epoch = epoch
         self.position = position
+        self.ranks = range(self.group.size) if everything else [self.group.rank]
         # A spawn key sets the order's random numbers apart from those of `sample_rng`.
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
         self._batches: list[Indices] = self.recipe.batches(rng)
 
     def __len__(self) -> int:
-        return len(self._batches) - self.position
+        return (len(self._batches) - self.position) * len(self.ranks)
 
     def __iter__(self) -> Iterator[list[Draw]]:
         shown: Counter[int] = Counter()
         for number, batch in enumerate(self._batches):
-            draws = []
+            draws: list[Draw] = []
             for index in batch.tolist():
                 draws.append((self.epoch, index, shown[index]))
                 shown[index] += 1
             if number >= self.position:
-                yield draws
+                yield from (list(self.recipe.share(draws, rank, self.group.size)) for rank in self.ranks)
 
 
 class TrainingSet(Dataset[TrainingSample | Failure]):
@@ -96,10 +111,13 @@ class Loader:
         workers: worker processes; 0 makes batches in this process, when they are asked for. They are kept from epoch
             to epoch.
         pin_memory: whether batches are put into page-locked memory, from which a GPU copies without waiting.
+        group: the processes that share the batches.
     """
 
-    def __init__(self, recipe: Recipe, seed: int, workers: int = 0, pin_memory: bool = False) -> None:
-        self.sampler = EpochSampler(recipe, seed)
+    def __init__(
+        self, recipe: Recipe, seed: int, workers: int = 0, pin_memory: bool = False, group: Group = ALONE
+    ) -> None:
+        self.sampler = EpochSampler(recipe, seed, group)
         samples = TrainingSet(recipe, seed)
         self._loader = DataLoader(
             samples,
@@ -116,13 +134,15 @@ class Loader:
     def __len__(self) -> int:
         return len(self.sampler)
 
-    def epoch(self, epoch: int, position: int = 0) -> Iterator[dict[str, Tensor]]:
+    def epoch(self, epoch: int, position: int = 0, everything: bool = False) -> Iterator[dict[str, Tensor]]:
         """The batches of an epoch from the `position`-th on; `len` of the loader is then their number.
+
+        Of several processes each gets its share of each batch, or, with `everything`, all get all shares in turn.
 
         Raises:
             TrainingError: a face cannot be used, or a worker process died.
         """
-        self.sampler.set_epoch(epoch, position)
+        self.sampler.set_epoch(epoch, position, everything)
         return self._stream()
 
     def _stream(self) -> Iterator[dict[str, Tensor]]:

@@ -4,7 +4,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from config.errors import InputError
+from config.processes import ALONE, Group
 from training.errors import TrainingError
 
 Means = dict[str, float]
@@ -24,9 +27,13 @@ class Meter:
     """Means of scalars over the steps since the last line of the log, and over the epoch.
 
     Scalars stay on the device until `flush`, so that a step never waits for the one before it.
+
+    Args:
+        group: processes over which the scalars are averaged too; all flush at the same steps.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, group: Group = ALONE) -> None:
+        self._group = group
         self._pending: list[tuple[int, list[str], Tensor]] = []
         self._window: Sums = {}
         self._epoch: Sums = {}
@@ -44,8 +51,12 @@ class Meter:
             TrainingError: a loss was not finite; names the first step at which.
         """
         pending, self._pending = self._pending, []
+        if not pending:
+            return
+        means = self._group.mean(torch.cat([values for _, _, values in pending])).tolist()
         for step, names, values in pending:
-            for name, value in zip(names, values.tolist(), strict=True):
+            of_step, means = means[: len(values)], means[len(values) :]
+            for name, value in zip(names, of_step, strict=True):
                 if name.startswith("loss/") and not math.isfinite(value):
                     loss = name.removeprefix("loss/")
                     raise TrainingError(f"training stopped: at step {step} the loss '{loss}' became {value}")
@@ -79,26 +90,33 @@ class Journal:
         path: the file; TensorBoard's go into the folder `tensorboard` beside it.
         size: bytes to keep of a file that is there; what a killed run wrote after its last state is written again.
         step: the step that the run goes on from.
+
+    Raises:
+        InputError: the file cannot be written, now or at any later line.
     """
 
     def __init__(self, path: Path, size: int = 0, step: int = 0) -> None:
-        self._file = path.open("ab")
-        self._file.truncate(size)
+        self._path = path
+        with self._writing():
+            self._file = path.open("ab")
+            self._file.truncate(size)
         self._board = _tensorboard(path.parent / "tensorboard", step)
 
     @property
     def size(self) -> int:
         """Bytes written and safe on disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return self._file.seek(0, os.SEEK_END)
+        with self._writing():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            return self._file.seek(0, os.SEEK_END)
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Add a line: `kind` ("step" or "epoch"), the number of steps done, named values; NaN is written as null."""
         finite = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in values.items()}
         line = json.dumps({"kind": kind, "step": step, **finite}, ensure_ascii=False, allow_nan=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        with self._writing():
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
         if self._board is not None:
             for name, value in finite.items():
                 if isinstance(value, float):
@@ -106,9 +124,29 @@ class Journal:
 
     def close(self) -> None:
         """Close the files."""
-        self._file.close()
+        with self._writing():
+            self._file.close()
         if self._board is not None:
             self._board.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f"cannot write {self._path}: {error.strerror or error}") from error
+
+
+class NoJournal:
+    """What a process keeps that does not lead: nothing."""
+
+    size = 0
+
+    def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
+        """Pass over a line."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class Display:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from preprocessing.samples import Sample
 from training import RECIPE
 from training.augment import augment
 
+T = TypeVar("T")
 Indices = npt.NDArray[np.int64]
 TrainingSample = dict[str, npt.NDArray[np.generic]]
 
@@ -43,6 +44,9 @@ class Faces(Protocol):
 class Recipe(ABC):
     """How batches are made of faces. A subclass says at least how an epoch is cut into batches.
 
+    Attributes:
+        unit: the share that a process takes of a batch is a multiple of this.
+
     Args:
         faces: what to train on.
         config: batch size, resolution, normalisation, augmentation, and whether landmarks and masks are wanted.
@@ -50,6 +54,8 @@ class Recipe(ABC):
     Raises:
         InputError: there are no faces.
     """
+
+    unit: ClassVar[int] = 1
 
     def __init__(self, faces: Faces, config: DetectorConfig) -> None:
         if not len(faces):
@@ -64,6 +70,25 @@ class Recipe(ABC):
         Args:
             rng: source of the order.
         """
+
+    def share(self, batch: Sequence[T], rank: int, size: int) -> Sequence[T]:
+        """The part of a batch that one of several processes takes: every `size`-th face, so that halves stay halves.
+
+        Args:
+            batch: whatever stands for the faces of a batch, in the order of `batches`.
+            rank: which process, from 0.
+            size: how many there are.
+
+        Raises:
+            InputError: the parts would not be equally large, so that their mean would not be the batch's.
+        """
+        needed = self.unit * size
+        if len(batch) % needed:
+            raise InputError(
+                f"train_batchSize: batch recipe '{self.config.dataset_type}' on {size} processes needs a multiple of "
+                f"{needed}, and a batch has {len(batch)} faces"
+            )
+        return batch[rank::size]
 
     def sample(self, index: int, rng: np.random.Generator) -> TrainingSample:
         """What one face contributes to a batch: entries of `data_dict` without the batch axis.
@@ -130,6 +155,8 @@ class Balanced(Recipe):
     Raises:
         InputError: the batch size is odd, or one class is missing.
     """
+
+    unit = 2
 
     def __init__(self, faces: Faces, config: DetectorConfig) -> None:
         super().__init__(faces, config)

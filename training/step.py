@@ -1,12 +1,15 @@
-"""One optimiser step: precision, gradient accumulation and SAM's two passes."""
+"""One optimiser step: precision, gradient accumulation, SAM's two passes, and the joint gradient of processes."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from config.errors import InputError
+from config.processes import ALONE, Group
 from config.schema import DetectorConfig
 from detectors.base import AbstractDetector, DataDict
 from training.optim import build_optimizer, build_sam, build_scheduler
@@ -22,24 +25,32 @@ class Objective(nn.Module):
         self.detector = detector
 
     def forward(self, data_dict: DataDict) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Losses and train metrics of a batch."""
+        """Losses and train metrics of a batch; only `overall` has a gradient."""
         pred_dict = self.detector(data_dict)
-        return self.detector.get_losses(data_dict, pred_dict), self.detector.get_train_metrics(data_dict, pred_dict)
+        losses = self.detector.get_losses(data_dict, pred_dict)
+        logged = {name: loss if name == "overall" else loss.detach() for name, loss in losses.items()}
+        return logged, self.detector.get_train_metrics(data_dict, pred_dict)
 
 
 class Stepper:
     """One optimiser step over one or several batches, in the configured precision, with SAM's two passes if asked for.
 
+    Several processes step with the mean of their gradients, each on its share of the batches; SAM climbs by that mean.
+
     Raises:
         InputError: fp16 without a CUDA device.
     """
 
-    def __init__(self, detector: AbstractDetector, config: DetectorConfig, device: torch.device) -> None:
+    def __init__(
+        self, detector: AbstractDetector, config: DetectorConfig, device: torch.device, group: Group = ALONE
+    ) -> None:
         if config.precision == "fp16" and device.type != "cuda":
             raise InputError(f"precision fp16 needs a CUDA device, not '{device}': use bf16 or fp32")
         self.device = device
         self.dtype = PRECISIONS[config.precision]
+        self.group = group
         self.objective = Objective(detector)
+        self._joint: DistributedDataParallel | None = None
         self.optimizer = build_optimizer(detector.parameters(), config.optimizer)
         self.sam = build_sam(self.optimizer, config.optimizer)
         self.scheduler = build_scheduler(self.optimizer, config)
@@ -49,6 +60,20 @@ class Stepper:
     def lr(self) -> float:
         """The learning rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
+
+    def start_epoch(self) -> None:
+        """Take the detector as its hooks left it.
+
+        Of several processes all begin with the parameters and buffers of the first one. DDP is made anew, because it
+        would not see parameters that a hook has thawed.
+        """
+        if self.group.size > 1:
+            self._joint = None  # the former wrapper goes before the new one comes
+            self._joint = DistributedDataParallel(
+                self.objective,
+                device_ids=[self.device] if self.device.type == "cuda" else None,
+                find_unused_parameters=True,  # a network may have layers that this configuration does not use
+            )
 
     def step(self, batches: Sequence[DataDict]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Step once on the mean loss of the batches.
@@ -68,11 +93,14 @@ class Stepper:
         return scalars
 
     def _backward(self, batches: Sequence[DataDict]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        objective = self._joint or self.objective
         passes = []
-        for batch in batches:
-            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-                losses, metrics = self.objective(to_device(batch, self.device))
-            self.scaler.scale(losses["overall"] / len(batches)).backward()
+        for number, batch in enumerate(batches, 1):
+            is_last = number == len(batches)
+            with self._joint.no_sync() if self._joint and not is_last else nullcontext():
+                with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                    losses, metrics = objective(to_device(batch, self.device))
+                self.scaler.scale(losses["overall"] / len(batches)).backward()
             passes.append(({k: v.detach() for k, v in losses.items()}, {k: v.detach() for k, v in metrics.items()}))
         return _mean([losses for losses, _ in passes]), _mean([metrics for _, metrics in passes])
 

@@ -3,16 +3,19 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from rich.console import Console
 
 from config.errors import InputError
 from config.load import to_yaml
+from config.processes import ALONE, Group
 from config.schema import DetectorConfig
 from detectors.base import AbstractDetector, FitContext
 from detectors.weights import save_weights
@@ -20,7 +23,7 @@ from training import RECIPE
 from training.checkpoint import RunFolder, load_state, open_run, save_state
 from training.data import Loader
 from training.errors import TrainingError
-from training.log import Display, Journal, Means, Meter, Rate, summary
+from training.log import Display, Journal, Means, Meter, NoJournal, Rate, summary
 from training.recipes import Faces
 from training.step import Stepper
 
@@ -102,9 +105,11 @@ def fit(
     device: str | torch.device = "cpu",
     validate: Validate | None = None,
     resume: bool = False,
+    keep_epochs: bool = False,
     log_every: int = 50,
     save_seconds: float = 600,
     console: Console | None = None,
+    group: Group = ALONE,
 ) -> FitResult:
     """Train a detector for exactly `config.nEpochs` epochs.
 
@@ -112,34 +117,47 @@ def fit(
     killed and resumed ends with the same weights (CPU: bit for bit) and the same log but for times. The seed is
     `config.manualSeed`; torch's own generator is left as it was found. The detector ends with the last weights.
 
+    Several processes call this together. `config.train_batchSize` is their joint batch, of which each takes its share;
+    the steps, the log and the weights are those of one process, but for rounding, for what a network computes over its
+    own share (batch norm's statistics), and for the random numbers that it draws (dropout). Hooks are called in each
+    process; what `on_epoch_start` and `on_epoch_end` make of the tensors counts in the leading process, which alone
+    writes files and lines. A run may be resumed by another number of processes; those that were not there before
+    draw their random numbers from (seed, rank).
+
     Args:
         detector: what to train; moved to `device`.
         faces: the training faces.
         config: batch recipe and size, augmentation, optimiser, schedule, precision, epochs, selecting metric, workers.
-        out: folder of the run: config.yaml, log.jsonl, best and last weights, and state.pt to resume from.
+        out: folder of the run: config.yaml, log.jsonl, best and last weights, and state.pt to resume from. All
+            processes must see it.
         device: where to train.
         validate: metrics of the detector on the source's val split, called after each epoch; a metric that val cannot
-            give is None or absent. Without it the last epoch is selected.
+            give is None or absent. Without it the last epoch is selected. It must answer the same in each process.
         resume: go on with the run in `out`, if there is one.
+        keep_epochs: keep the weights of every epoch, in the folder `epochs`.
         log_every: a line in the log every so many steps.
         save_seconds: the state is saved after each epoch, and within an epoch when so many seconds have passed.
         console: where progress is shown; default stderr.
+        group: the processes that train together.
 
     Raises:
-        InputError: `out` holds another run, or a setting does not fit device or faces.
+        InputError: `out` holds another run or cannot be written, or a setting does not fit device, faces or group.
         TrainingError: a loss became infinite or NaN, or a face cannot be used; what was saved before stays.
     """
     device = torch.device(device)
-    folder = open_run(out, config, resume)
+    folder = RunFolder(out)
+    if group.leads:
+        open_run(out, config, resume)
+    group.follow("the folder is there")
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.manualSeed)
-        run = Run(detector, faces, config, folder, device)
-        journal = Journal(folder.journal, run.journal_size, run.progress.step)
+        run = Run(detector, faces, config, folder, device, group)
+        journal = Journal(folder.journal, run.journal_size, run.progress.step) if group.leads else NoJournal()
         try:
-            with Display(console, config.nEpochs) as display:
+            with Display(console if group.leads else Console(quiet=True), config.nEpochs) as display:
                 while run.progress.epoch < config.nEpochs:
                     run.train_epoch(journal, display, log_every, save_seconds)
-                    run.close_epoch(journal, display, validate)
+                    run.close_epoch(journal, display, validate, keep_epochs)
                 display.line(f"selected: {run.selection.words}")
         finally:
             journal.close()
@@ -156,32 +174,45 @@ class Run:
     """
 
     def __init__(
-        self, detector: AbstractDetector, faces: Faces, config: DetectorConfig, folder: RunFolder, device: torch.device
+        self,
+        detector: AbstractDetector,
+        faces: Faces,
+        config: DetectorConfig,
+        folder: RunFolder,
+        device: torch.device,
+        group: Group,
     ) -> None:
         self.detector = detector
         self.config = config
         self.folder = folder
         self.device = device
+        self.group = group
         self.progress = Progress()
         self.selection = Selection(config.metric_scoring)
-        self.meter = Meter()
+        self.meter = Meter(group)
         self.journal_size = 0
         self.generator = torch.Generator().manual_seed(config.manualSeed)
         self._faces_sha256 = faces.sha256
         recipe = RECIPE[config.dataset_type](faces, config)
-        self.loader = Loader(recipe, config.manualSeed, config.workers, pin_memory=device.type == "cuda")
+        self.loader = Loader(recipe, config.manualSeed, config.workers, device.type == "cuda", group)
         detector.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        detector.on_fit_start(FitContext(device, config.nEpochs, lambda: self.loader.epoch(0), self.generator))
-        self.stepper = Stepper(detector, config, device)
+        batches = partial(self.loader.epoch, 0, everything=True)  # so that all processes change the network alike
+        detector.on_fit_start(FitContext(device, config.nEpochs, batches, self.generator))
+        self.stepper = Stepper(detector, config, device, group)
+        if group.rank:
+            torch.manual_seed(_seed_of(config.manualSeed, group.rank))
         if folder.state.is_file():
             self._restore(load_state(folder.state))
+        if len(set(group.gather(astuple(self.progress)))) > 1:
+            raise InputError(f"{folder.path}: not all processes see the same run; the folder must be on a shared disk")
 
-    def train_epoch(self, journal: Journal, display: Display, log_every: int, save_seconds: float) -> None:
+    def train_epoch(self, journal: Journal | NoJournal, display: Display, log_every: int, save_seconds: float) -> None:
         """All steps that the current epoch still has."""
         progress, accumulate = self.progress, self.config.accumulate
         self.detector.train()
         if progress.position == 0:
             self.detector.on_epoch_start(progress.epoch)
+        self.stepper.start_epoch()
         batches = self.loader.epoch(progress.epoch, progress.position)
         display.start_epoch(progress.epoch, progress.position + len(self.loader), progress.position)
         rate, saved = Rate(), time.monotonic()
@@ -192,27 +223,32 @@ class Run:
             progress.step += 1
             progress.position += len(group)
             display.advance(len(group))
-            rate.add(sum(len(batch["label"]) for batch in group))
+            rate.add(self.group.size * sum(len(batch["label"]) for batch in group))
             if progress.step % log_every == 0:
                 self.meter.flush()
                 values = {**self.meter.window(), "lr": self.stepper.lr, "img/s": rate.take()}
                 journal.write("step", progress.step, {"epoch": progress.epoch, **values})
                 display.step(progress.epoch, progress.step, values)
-            if time.monotonic() - saved >= save_seconds:
+            if self.group.follow(time.monotonic() - saved >= save_seconds):
                 self.save(journal)
                 saved = time.monotonic()
 
-    def close_epoch(self, journal: Journal, display: Display, validate: Validate | None) -> None:
+    def close_epoch(
+        self, journal: Journal | NoJournal, display: Display, validate: Validate | None, keep_epochs: bool
+    ) -> None:
         """Hooks, validation, selection, schedule, log and checkpoints after the last step of an epoch."""
         progress = self.progress
         self._check_finite()
         self.detector.on_epoch_end(progress.epoch)
+        self.group.align(self.detector)
         metrics = dict(validate(self.detector)) if validate is not None else {}
         values: Means = {**self.meter.epoch(), "lr": self.stepper.lr}
         improved = self.selection.offer(progress.epoch, metrics.get(self.config.metric_scoring))
         if improved:
             self._save_weights(self.folder.best)
         self._save_weights(self.folder.last)
+        if keep_epochs:
+            self._save_weights(self.folder.weights_of(progress.epoch))
         val = {f"val/{name}": None if value is None else float(value) for name, value in metrics.items()}
         journal.write("epoch", progress.step, {"epoch": progress.epoch, **values, **val, "selected": improved})
         mark = "  *" if improved and self.selection.value is not None else ""
@@ -221,12 +257,15 @@ class Run:
         progress.epoch, progress.position = progress.epoch + 1, 0
         self.save(journal)
 
-    def save(self, journal: Journal) -> None:
-        """Write the state that a resumed run goes on from."""
+    def save(self, journal: Journal | NoJournal) -> None:
+        """Write the state that a resumed run goes on from: one for all processes, with the random numbers of each."""
         self._check_finite()
         rng = {"torch": torch.get_rng_state(), "context": self.generator.get_state()}
         if self.device.type == "cuda":
             rng["cuda"] = torch.cuda.get_rng_state(self.device)
+        rngs = self.group.gather(rng)
+        if not self.group.leads:
+            return
         state = {
             "faces": self._faces_sha256,
             "progress": asdict(self.progress),
@@ -235,7 +274,7 @@ class Run:
             "journal": journal.size,
             "model": self.detector.state_dict(),
             "stepper": self.stepper.state_dict(),
-            "rng": rng,
+            "rng": rngs,
         }
         save_state(state, self.folder.state)
 
@@ -256,14 +295,24 @@ class Run:
         self.journal_size = state["journal"]
         self.detector.load_state_dict(state["model"])
         self.stepper.load_state_dict(state["stepper"])
-        torch.set_rng_state(state["rng"]["torch"])
-        self.generator.set_state(state["rng"]["context"])
-        if "cuda" in state["rng"]:
-            torch.cuda.set_rng_state(state["rng"]["cuda"], self.device)
+        self.generator.set_state(state["rng"][0]["context"])
+        if self.group.rank < len(state["rng"]):
+            rng = state["rng"][self.group.rank]
+            torch.set_rng_state(rng["torch"])
+            self.generator.set_state(rng["context"])
+            if "cuda" in rng:
+                torch.cuda.set_rng_state(rng["cuda"], self.device)
 
     def _save_weights(self, path: Path) -> None:
+        if not self.group.leads:
+            return
         about = {"detector": self.config.model_name, "epoch": str(self.progress.epoch), "config": to_yaml(self.config)}
         save_weights(self.detector, path, about)
+
+
+def _seed_of(seed: int, rank: int) -> int:
+    """The seed of a process that does not lead, so that dropout differs from share to share of a batch."""
+    return int(np.random.SeedSequence(seed, spawn_key=(rank,)).generate_state(1, np.uint64)[0])
 
 
 def _groups(items: Iterable[T], size: int) -> Iterator[list[T]]:

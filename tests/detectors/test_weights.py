@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 
 from config.errors import InputError
 from config.schema import DetectorConfig
-from detectors import build_detector, weights
+from detectors import build_detector
 from detectors.weights import load_weights, read_weights, recognise, save_weights, weights_sha256
 
 
@@ -56,11 +57,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     save_weights(nn.Linear(2, 2), path, {})
     before = path.read_bytes()
 
-    def breaks_half_way(state, file, metadata):
-        file.write_bytes(b"half")
+    def breaks_half_way(file, content):
+        file.touch()
         raise OSError("disk full")
 
-    monkeypatch.setattr(weights, "save_file", breaks_half_way)
+    monkeypatch.setattr(Path, "write_bytes", breaks_half_way)
     with pytest.raises(InputError, match="disk full"):
         save_weights(nn.Linear(2, 2), path, {})
     assert path.read_bytes() == before
