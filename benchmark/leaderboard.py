@@ -312,7 +312,10 @@ def _metrics_table(
         caption=caption,
         row_header="Test set",
         rows=tuple(name for name, _ in given),
-        columns=tuple(Column(TITLES[name.partition("_")[2]], None, group=name.partition("_")[0]) for name in names),
+        columns=tuple(
+            Column(TITLES[name.partition("_")[2]], None, group=name.partition("_")[0], spread_format=".2f")
+            for name in names
+        ),
         values=tuple(tuple(getattr(measured.metrics, name) for name in names) for _, measured in given),
         spreads=tuple(
             tuple(measured.intervals.get(name) if name in sure else None for name in names) for _, measured in given

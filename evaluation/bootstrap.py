@@ -141,7 +141,7 @@ def resample(
     videos = _Level("video", names, group.video_labels, group.video_scores, each, at_videos)
     present = frames.names + videos.names
     values = [frames.under(drawn) + videos.under(drawn) for drawn in draws] if present else []
-    return Resampled(present, np.array(values, np.float64).reshape(-1, len(present)))
+    return Resampled(present, np.array(values, np.float64).reshape(len(values), len(present)))
 
 
 class _Level:

@@ -21,7 +21,7 @@ from evaluation.roc import OperatingPoints
 FPR_PERCENTS = (1, 5)
 """The false positive rates, in per cent, at which a threshold is chosen on val."""
 
-NO_THRESHOLD = "no TPR or FPR at a threshold: thresholds are chosen on val scores, and none were given"
+NO_THRESHOLD = "no TPR or FPR at a threshold: thresholds are chosen on val scores (--threshold-on), and none were given"
 
 
 @dataclass(frozen=True, slots=True)
