@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import InputError
-from evaluation.metrics import binary_metrics, evaluate_scores, group_scores, per_class
+from evaluation.metrics import (
+    METRICS,
+    NO_THRESHOLD,
+    binary_metrics,
+    choose_thresholds,
+    evaluate_scores,
+    group_scores,
+    per_class,
+)
 from evaluation.roc import OperatingPoints
 from tests.score_rows import score_rows
 
@@ -204,3 +212,70 @@ def test_several_perturbations_are_not_pooled() -> None:
 def test_a_video_with_both_labels_is_refused() -> None:
     with pytest.raises(InputError, match="video 'a' is labelled both real and fake"):
         evaluate_scores(score_rows([0, 1], [0.1, 0.9], ["a", "a"]))
+
+
+def val_rows(real: list[float], fake: list[float] | None = None) -> pd.DataFrame:
+    """A val split of single-frame videos."""
+    fakes = fake or []
+    return score_rows([0] * len(real) + [1] * len(fakes), real + fakes).assign(split="val")
+
+
+def test_thresholds_worked_out_by_hand() -> None:
+    # Of 40 reals, 1 % is none and 5 % are two: above 0.39 is none, above 0.37 are two, above 0.369 three.
+    thresholds = choose_thresholds(val_rows([number / 100 for number in range(40)], [0.9]))
+    assert thresholds.frame == thresholds.video == (0.39, 0.37)
+    assert (thresholds.n_real_frames, thresholds.n_real_videos) == (40, 40)
+    assert thresholds.note == "thresholds chosen on DemoFF val (40 real frames, 40 real videos)"
+    test = score_rows([0, 0, 0, 0, 1, 1, 1, 1], [0.1, 0.37, 0.38, 0.5, 0.37, 0.39, 0.391, 0.9])
+    metrics = evaluate_scores(test, thresholds)
+    assert (metrics.frame_tpr_at_1pct, metrics.frame_fpr_at_1pct) == (0.5, 0.25)
+    assert (metrics.video_tpr_at_5pct, metrics.video_fpr_at_5pct) == (0.75, 0.5)
+    assert metrics.threshold_note == thresholds.note
+
+
+def test_a_tie_of_reals_stays_below_the_threshold_together() -> None:
+    # 5 % of 60 are three, but four tie at 0.9.
+    assert choose_thresholds(val_rows([0.1] * 56 + [0.9] * 4)).frame[1] == 0.9
+    assert choose_thresholds(val_rows([0.1] * 57 + [0.9] * 3)).frame[1] == 0.1
+
+
+@given(st.lists(ANY_SCORE, min_size=1, max_size=150), st.lists(ANY_SCORE, max_size=5))
+def test_a_threshold_is_the_smallest_that_keeps_the_rate(reals: list[float], fakes: list[float]) -> None:
+    scores = np.array(reals)
+    for percent, threshold in zip((1, 5), choose_thresholds(val_rows(reals, fakes)).frame, strict=True):
+        assert 100 * np.sum(scores > threshold) <= percent * scores.size
+        below = np.nextafter(threshold, -1)
+        assert 100 * np.sum(scores > below) > percent * scores.size
+
+
+def test_frames_and_videos_have_thresholds_of_their_own() -> None:
+    rows = score_rows([0, 0, 0, 0], [0.2, 0.6, 0.5, 0.5], ["a", "a", "b", "b"]).assign(split="val")
+    thresholds = choose_thresholds(rows)
+    assert (thresholds.frame[0], thresholds.video[0]) == (0.6, 0.5)
+
+
+def test_val_sets_may_be_several() -> None:
+    rows = pd.concat([val_rows([0.1, 0.2]), val_rows([0.7]).assign(dataset="DemoX")], ignore_index=True)
+    assert choose_thresholds(rows).source == "DemoFF, DemoX val"
+    assert choose_thresholds(rows).frame[0] == 0.7
+
+
+def test_thresholds_are_never_chosen_on_a_test_set_or_on_nothing() -> None:
+    with pytest.raises(InputError, match="the scores of DemoFF are of the test split"):
+        choose_thresholds(score_rows([0, 1], [0.1, 0.9]))
+    with pytest.raises(InputError, match="no threshold can be chosen on DemoFF: its val split has no real sample"):
+        choose_thresholds(score_rows([0, 1], [None, 0.9]).assign(split="val"))
+
+
+def test_without_val_scores_there_are_no_rates_and_a_note() -> None:
+    metrics = evaluate_scores(score_rows([0, 1], [0.1, 0.9]))
+    assert [getattr(metrics, name) for name in METRICS if name.endswith("pct")] == [None] * 8
+    assert metrics.threshold_note == NO_THRESHOLD
+
+
+def test_calibration_is_measured_on_frames_and_on_videos() -> None:
+    metrics = evaluate_scores(score_rows([0, 0, 1, 1], [0.1, 0.5, 0.8, 1.0], ["a", "a", "b", "b"]))
+    assert metrics.frame_brier == pytest.approx((0.01 + 0.25 + 0.04) / 4)
+    assert metrics.video_brier == pytest.approx((0.09 + 0.01) / 2)
+    assert metrics.frame_ece == pytest.approx((0.1 + 0.5 + 0.2) / 4)
+    assert metrics.video_ece == pytest.approx((0.3 + 0.1) / 2)

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from config.errors import InputError
 from evaluation.render import FORMATS, save_table, to_csv, to_html, to_latex, to_markdown, to_rich
-from evaluation.tables import Column, Table
+from evaluation.tables import Column, Deviation, Interval, Table
 
 HOSTILE = '<script>alert("1")</script> & 100% $x$ #_{}~^\\input{/etc/passwd} [a] *b* `c` | -- é “q” 你\n\nend'
 COLUMNS = (
@@ -31,6 +31,18 @@ TABLE = Table(
     columns=COLUMNS,
     values=((0.98765432, 0.7, 0.05, 3125, -0.25), (0.91, None, 0.06, 3125, 0.5), (0.9, 0.8, 0.05, 100, None)),
     footnotes=("Substitute: compact landmark predictor.",),
+)
+SURE = Table(
+    caption="With intervals",
+    row_header="Detector",
+    rows=("a", "b", "c"),
+    columns=(Column("A", group="AUC"), Column("B", group="AUC"), Column("Δ", None, format="+.2f")),
+    values=((0.9, 0.7, -0.25), (0.8, None, 0.5), (0.7, 0.6, None)),
+    spreads=(
+        (Interval(0.8765, 0.9235), Deviation(0.0125), Interval(-0.5, 0.0)),
+        (Interval(0.75, 0.85), None, None),
+        (None, Deviation(0.25), None),
+    ),
 )
 
 
@@ -66,6 +78,52 @@ def test_markdown_marks_best_and_second() -> None:
         "\n"
         "- Substitute: compact landmark predictor.\n"
     )
+
+
+def test_csv_has_columns_for_the_numbers_of_spreads() -> None:
+    rows = list(csv.reader(io.StringIO(to_csv(SURE))))
+    assert rows == [
+        ["Detector", "AUC A", "AUC A low", "AUC A high", "AUC B", "AUC B deviation", "Δ", "Δ low", "Δ high"],
+        ["a", "0.9", "0.8765", "0.9235", "0.7", "0.0125", "-0.25", "-0.5", "0.0"],
+        ["b", "0.8", "0.75", "0.85", "", "", "0.5", "", ""],
+        ["c", "0.7", "", "", "0.6", "0.25", "", "", ""],
+    ]
+
+
+def test_markdown_shows_spreads_after_values() -> None:
+    lines = [re.sub(" +", " ", line) for line in to_markdown(SURE).splitlines()]
+    assert lines[4:7] == [
+        "| a | **0.9000** [0.876, 0.923] | **0.7000** ± 0.013 | -0.25 [-0.500, 0.000] |",
+        "| b | <u>0.8000</u> [0.750, 0.850] | – | +0.50 |",
+        "| c | 0.7000 | <u>0.6000</u> ± 0.250 | – |",
+    ]
+    page = parsed(MarkdownIt("commonmark", {"html": True}).enable("table").render(to_markdown(SURE)))
+    assert ("", "0.9000 [0.876, 0.923]") in page.cells
+
+
+def test_latex_shows_spreads_after_values() -> None:
+    source = to_latex(SURE)
+    assert latex_problem(source, 4) == ""
+    assert (
+        r"a & \textbf{0.9000} {[}0.876, 0.923{]} & \textbf{0.7000} ± 0.013 & $-$0.25 {[}$-$0.500, 0.000{]} \\" in source
+    )
+
+
+def test_html_shows_spreads_after_values() -> None:
+    cells = parsed(to_html(SURE)).cells
+    assert ("best", "0.9000 [0.876, 0.923]") in cells
+    assert ("second", "0.6000 ± 0.250") in cells
+    assert ("", "-0.25 [-0.500, 0.000]") in cells
+    assert "<strong>0.9000</strong> [0.876, 0.923]" in to_html(SURE)
+
+
+def test_the_terminal_shows_spreads_under_values() -> None:
+    console = Console(width=50, file=io.StringIO(), record=True, color_system=None)
+    console.print(to_rich(SURE))
+    lines = [line.split() for line in console.export_text().splitlines()]
+    values = lines.index(["a", "0.9000", "0.7000", "-0.25"])
+    assert lines[values + 1] == ["[0.876,", "0.923]", "±", "0.013", "[-0.500,", "0.000]"]
+    assert ["b", "0.8000", "–", "+0.50"] in lines
 
 
 @given(st.sampled_from([HOSTILE, "_a_b", "a|b\\\\|", "&amp;", "![a](b)", "~~x~~"]) | st.text(max_size=20))
@@ -156,7 +214,9 @@ def pdflatex() -> str | None:
     return None
 
 
-@pytest.mark.parametrize("table", [TABLE, hostile(HOSTILE), hostile("你 ą ¡ÿ “x” ± €5 ≤ α → ✓ \x1b\x00 ``--- ?`")])
+@pytest.mark.parametrize(
+    "table", [TABLE, SURE, hostile(HOSTILE), hostile("你 ą ¡ÿ “x” ± €5 ≤ α → ✓ \x1b\x00 ``--- ?`")]
+)
 def test_latex_compiles_or_at_least_reads_as_if(table: Table, tmp_path: Path) -> None:
     source = to_latex(table)
     assert latex_problem(source, 1 + len(table.columns)) == ""

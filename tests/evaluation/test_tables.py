@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import InputError
-from evaluation.tables import NO_VALUE, Column, Rank, Table
+from evaluation.tables import NO_VALUE, Column, Deviation, Interval, Rank, Table
 
 
 def one_column(values: list[float | None], **options: object) -> Table:
@@ -99,3 +99,24 @@ def test_a_table_that_does_not_hold_together_is_refused() -> None:
     columns = (Column("x", group="g"), Column("y"), Column("z", group="g"))
     with pytest.raises(ValueError, match="side by side"):
         Table("c", "D", (), columns, ())
+
+
+def spread_grid() -> Table:
+    columns = (Column("A", group="g"), Column("B", group="g", spread_format=".1f"))
+    spreads = ((Interval(0.5, 0.75), None), (Deviation(0.125), Deviation(0.25)))
+    return Table("c", "D", ("a", "b"), columns, ((0.6, 0.7), (0.9, 0.8)), spreads=spreads)
+
+
+def test_spreads_print_beside_their_values() -> None:
+    assert spread_grid().spread_text() == [["[0.500, 0.750]", ""], ["± 0.125", "± 0.2"]]
+    assert grid().spread_text() == [[""] * 5] * 2
+
+
+def test_a_mean_has_no_spread() -> None:
+    assert [row[-1] for row in spread_grid().mean_column("Avg.", "g").spreads] == [None, None]
+    assert spread_grid().mean_column("Avg.", "g").spreads[1][:2] == (Deviation(0.125), Deviation(0.25))
+
+
+def test_spreads_that_do_not_fill_the_table_are_refused() -> None:
+    with pytest.raises(ValueError, match="do not hold rows of \\[1\\] spreads"):
+        Table("c", "D", ("a",), (Column("x"), Column("y")), ((1.0, 2.0),), spreads=((None,),))
