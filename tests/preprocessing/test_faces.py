@@ -15,9 +15,9 @@ from tests.faces import still
 PROFILE = load_config(Profile, "dfb")
 
 
-@pytest.fixture(scope="module")
-def cropper() -> FaceCropper:
-    return FaceCropper(PROFILE, find_predictor(environ={}))
+@pytest.fixture(scope="module", params=["exact", "fast"])
+def cropper(request) -> FaceCropper:
+    return FaceCropper(PROFILE.model_copy(update={"mode": request.param}), find_predictor(environ={}))
 
 
 def test_target_points_are_those_of_deepfakebench():
@@ -86,3 +86,13 @@ def test_the_mask_follows_the_crop_and_is_binary(cropper):
 
 def test_no_face_is_an_answer(cropper):
     assert cropper.crop(np.full((200, 200, 3), 127, np.uint8)) is Skip.NO_FACE
+
+
+def test_all_faces_of_a_frame_come_largest_first(cropper):
+    frame = np.zeros((400, 700, 3), np.uint8)
+    frame[:300, 300:600] = cv2.resize(still(0), (300, 300))
+    frame[50:250, 50:250] = cv2.resize(still(1), (200, 200))
+    large, small = cropper.crop_all(frame)
+    assert large.box.width > small.box.width
+    assert large.box.centre.real > 300 > small.box.centre.real
+    assert cropper.crop_all(np.zeros_like(frame)) == []
