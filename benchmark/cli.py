@@ -60,6 +60,14 @@ class Format(StrEnum):
     html = "html"
 
 
+class Arithmetic(StrEnum):
+    """In which precision `assay evaluate` runs a network."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
 Form = Annotated[Format, typer.Option("--format", help="How to write it.")]
 
 
@@ -68,6 +76,8 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     # Broken videos are counted and listed; ffmpeg need not complain as well.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    # Each of torchrun's processes would say what DDP might do faster.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         app()
     except InputError as error:
@@ -112,8 +122,11 @@ def preprocess(
     frames: Annotated[int | None, typer.Option(min=1, help="Frames of each video; default 32.")] = None,
     stride: Annotated[int | None, typer.Option(min=1, help="Every n-th frame instead.")] = None,
     compression: Annotated[str | None, typer.Option(help="Only this level: raw, c23 or c40.")] = None,
+    mode: Annotated[str | None, typer.Option(help="fast, or exact: DeepfakeBench's own search.")] = None,
     landmarks: Landmarks = None,
     workers: Workers = None,
+    engine: Annotated[str, typer.Option(help="local: processes of this machine; ray: a Ray cluster.")] = "local",
+    shard: Annotated[str | None, typer.Option(help="i/n: the i-th of n shares; then 'assay merge'.")] = None,
     plugin: Plugin = None,
 ) -> None:
     """Videos or images to aligned face crops with landmarks, in LMDB with a manifest."""
@@ -128,10 +141,25 @@ def preprocess(
         frames=frames,
         stride=stride,
         compression=compression,
+        mode=mode,
         landmarks=landmarks,
         workers=workers,
+        engine=engine,
+        shard=shard,
         console=_console(),
     )
+
+
+@app.command()
+def merge(
+    dataset: Annotated[str, typer.Argument(help="A data set that was preprocessed with --shard.")],
+    data: Data = Path("data"),
+    profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
+) -> None:
+    """Join the shards of a preprocessed data set into one manifest."""
+    from benchmark.runs import merge_dataset
+
+    merge_dataset(dataset, data, profile=profile, console=_console())
 
 
 @app.command()
@@ -143,26 +171,31 @@ def train(
     profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
     overrides: Assignments = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    keep_epochs: Annotated[bool, typer.Option("--keep-epochs", help="Keep the weights of every epoch.")] = False,
     device: Device = "auto",
     workers: Loaders = None,
     plugin: Plugin = None,
 ) -> None:
-    """Train a detector; the best epoch is chosen on the source's val split."""
+    """Train a detector; the best epoch is chosen on the source's val split. Several GPUs: through torchrun."""
     from benchmark.runs import train_detector
+    from config.processes import join
 
-    _load_plugins(plugin)
-    train_detector(
-        detector,
-        data,
-        out,
-        train_sets=train,
-        profile=profile,
-        overrides=overrides or (),
-        resume=resume,
-        device=device,
-        workers=workers,
-        console=_console(),
-    )
+    with join(device) as group:
+        _load_plugins(plugin)
+        train_detector(
+            detector,
+            data,
+            out,
+            train_sets=train,
+            profile=profile,
+            overrides=overrides or (),
+            resume=resume,
+            keep_epochs=keep_epochs,
+            device=device,
+            workers=workers,
+            console=_console(quiet=not group.leads),
+            group=group,
+        )
 
 
 @app.command()
@@ -176,28 +209,35 @@ def evaluate(
     profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
     detector: Annotated[str | None, typer.Option(help="Detector of weights that do not say it themselves.")] = None,
     overrides: Assignments = None,
+    precision: Annotated[
+        Arithmetic, typer.Option(help="auto: bf16 on a CPU made for it, if scores hardly differ; else fp32.")
+    ] = Arithmetic.auto,
     device: Device = "auto",
     workers: Loaders = None,
     plugin: Plugin = None,
 ) -> None:
-    """Score test sets; write score tables, records, and metrics with intervals."""
+    """Score test sets; write score tables, records, and metrics with intervals. Several GPUs: through torchrun."""
     from benchmark.runs import evaluate_weights
+    from config.processes import join
 
-    _load_plugins(plugin)
-    evaluate_weights(
-        weights,
-        test,
-        data,
-        out,
-        split=split,
-        threshold_on=threshold_on or (),
-        profile=profile,
-        detector_name=detector,
-        overrides=overrides or (),
-        device=device,
-        workers=workers,
-        console=_console(),
-    )
+    with join(device) as group:
+        _load_plugins(plugin)
+        evaluate_weights(
+            weights,
+            test,
+            data,
+            out,
+            split=split,
+            threshold_on=threshold_on or (),
+            profile=profile,
+            detector_name=detector,
+            overrides=overrides or (),
+            precision=precision.value,
+            device=device,
+            workers=workers,
+            console=_console(quiet=not group.leads),
+            group=group,
+        )
 
 
 @app.command()
@@ -272,9 +312,9 @@ def demo(
     )
 
 
-def _console() -> Console:
-    console = Console(soft_wrap=True)
-    return console if console.is_terminal else Console(soft_wrap=True, width=WIDTH_OF_LOGS)
+def _console(quiet: bool = False) -> Console:
+    console = Console(soft_wrap=True, quiet=quiet)
+    return console if console.is_terminal else Console(soft_wrap=True, width=WIDTH_OF_LOGS, quiet=quiet)
 
 
 def _load_plugins(paths: list[Path] | None) -> Any:

@@ -24,11 +24,13 @@ from preprocessing.landmarks import find_predictor
 from preprocessing.manifest import coverage, manifest_sha256
 from preprocessing.pipeline import manifest_path, preprocess
 from preprocessing.samples import load_rows, open_faces, predictor_name
+from preprocessing.shards import Shard, merge_shards
 from preprocessing.workers import cores
 
 if TYPE_CHECKING:
     import torch
 
+    from config.processes import Group
     from detectors.base import AbstractDetector
     from training.trainer import FitResult
 
@@ -49,7 +51,10 @@ def preprocess_dataset(
     stride: int | None,
     compression: str | None,
     landmarks: Path | None,
+    mode: str | None = None,
     workers: int | None = None,
+    engine: str = "local",
+    shard: str | None = None,
     console: Console,
 ) -> pd.DataFrame:
     """`assay preprocess`: crop a data set and say what became of its frames.
@@ -57,7 +62,9 @@ def preprocess_dataset(
     Returns:
         The manifest's rows.
     """
-    changes = [f"{key}={value}" for key, value in (("num_frames", frames), ("stride", stride)) if value is not None]
+    wanted = {"num_frames": frames, "stride": stride, "mode": mode}
+    changes = [f"{key}={value}" for key, value in wanted.items() if value is not None]
+    share = Shard.parse(shard) if shard else None
     config, crops = load_config(DatasetConfig, dataset), load_config(Profile, profile, changes)
     predictor = find_predictor(landmarks or (Path(crops.landmarks) if crops.landmarks else None))
     with progress(f"preprocess {config.name}", console) as report:
@@ -68,19 +75,38 @@ def preprocess_dataset(
             crops,
             predictor,
             workers=cores() if workers is None else workers,
+            engine=engine,
+            shard=share,
             compression=compression,
             on_progress=report,
         )
+    whole = manifest_path(data, crops.name, config.name)
+    _say_coverage(rows, config.name, predictor.name, share.manifest(whole) if share else whole, console)
+    return rows
+
+
+def merge_dataset(dataset: str, data: Path, *, profile: str, console: Console) -> pd.DataFrame:
+    """`assay merge`: join the shards of a data set and say what became of its frames.
+
+    Returns:
+        The manifest's rows.
+    """
+    path = manifest_path(data, profile, dataset)
+    rows = merge_shards(path)
+    _say_coverage(rows, dataset, predictor_name(data, dataset, profile), path, console)
+    return rows
+
+
+def _say_coverage(rows: pd.DataFrame, dataset: str, predictor: str, path: Path, console: Console) -> None:
     counts = coverage(rows)
     console.print(
-        f"{config.name}: {counts.faces} faces in {counts.frames} frames of {counts.videos} videos "
-        f"({counts.videos_without_face} without a face), landmarks by {predictor.name}",
+        f"{dataset}: {counts.faces} faces in {counts.frames} frames of {counts.videos} videos "
+        f"({counts.videos_without_face} without a face), landmarks by {predictor}",
         highlight=False,
     )
     for reason, count in counts.skips.items():
         console.print(f"  skipped {count}: {reason}", highlight=False)
-    console.print(f"  -> {manifest_path(data, crops.name, config.name)}", highlight=False)
-    return rows
+    console.print(f"  -> {path}", highlight=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +120,7 @@ class RunRecord:
         selection: in words, how the epoch was selected; best_epoch counts from 0.
         best_value: the selecting metric there, or None.
         steps: optimiser steps in all.
-        device: where it ran.
+        device: where it ran; processes: how many trained together.
         wall_seconds: of this call; a resumed run has only its last part.
         environment: software and hardware.
         git_commit: of this project.
@@ -109,6 +135,7 @@ class RunRecord:
     best_value: float | None
     steps: int
     device: str
+    processes: int
     wall_seconds: float
     environment: Environment
     git_commit: str | None
@@ -123,9 +150,11 @@ def train_detector(
     profile: str = "dfb",
     overrides: Sequence[str] = (),
     resume: bool = False,
+    keep_epochs: bool = False,
     device: str = "auto",
     workers: int | None = None,
     console: Console,
+    group: "Group | None" = None,
 ) -> "FitResult":
     """`assay train`: train a detector on the train split, choose the epoch on the val split of the same sets.
 
@@ -137,16 +166,20 @@ def train_detector(
         profile: preprocessing profile.
         overrides: assignments to the configuration.
         resume: go on with the run in `out`.
+        keep_epochs: keep the weights of every epoch.
         device: where to train.
         workers: reading processes; None takes the configuration's, but leaves a core to the loop.
         console: where progress is shown.
+        group: the processes that train together (config.processes.join); None is this one alone.
     """
+    from config.processes import ALONE
     from detectors import build_detector
     from evaluation.scoring import score_faces
     from training.trainer import fit
 
+    group = group or ALONE
     config = load_config(DetectorConfig, name, overrides)
-    loaders = _loaders(workers, config)
+    loaders = _loaders(workers, config, group)
     config = config.model_copy(update={"train_dataset": list(train_sets or config.train_dataset), "workers": loaders})
     detector = build_detector(config)
     train_faces, val_faces = (
@@ -162,14 +195,15 @@ def train_detector(
         )
         for split, frames in (("train", config.frame_num.train), ("val", config.frame_num.test))
     )
-    on = _device(device)
+    on = _device(device, group)
 
     def validate(detector: "AbstractDetector") -> dict[str, float | None]:
-        return asdict(binary_metrics(*score_faces(detector, val_faces, config, on, loaders)))
+        return asdict(binary_metrics(*score_faces(detector, val_faces, config, on, loaders, group)))
 
     console.print(
         f"train {config.model_name} on {len(train_faces)} faces of {', '.join(config.train_dataset)}, "
-        f"validate on {len(val_faces)}, {config.nEpochs} epochs on {on}",
+        f"validate on {len(val_faces)}, {config.nEpochs} epochs on "
+        + (f"{group.size} x {on.type}" if group.size > 1 else str(on)),
         highlight=False,
     )
     started = time.monotonic()
@@ -182,8 +216,12 @@ def train_detector(
         device=on,
         validate=validate,
         resume=resume,
+        keep_epochs=keep_epochs,
         console=console,
+        group=group,
     )
+    if not group.leads:
+        return result
     record = RunRecord(
         detector=config.model_name,
         initialisation=detector.backbone.initialisation,
@@ -194,6 +232,7 @@ def train_detector(
         best_value=result.best_value,
         steps=result.steps,
         device=str(on),
+        processes=group.size,
         wall_seconds=time.monotonic() - started,
         environment=environment(),
         git_commit=git_commit(),
@@ -228,9 +267,11 @@ def evaluate_weights(
     profile: str = "dfb",
     detector_name: str | None = None,
     overrides: Sequence[str] = (),
+    precision: str = "auto",
     device: str = "auto",
     workers: int | None = None,
     console: Console,
+    group: "Group | None" = None,
 ) -> list[Evaluated]:
     """`assay evaluate`: score test sets and show their metrics.
 
@@ -245,16 +286,24 @@ def evaluate_weights(
         profile: preprocessing profile.
         detector_name: for weights that do not carry their configuration.
         overrides: assignments to the detector's configuration, for example test_batchSize=64.
+        precision: fp32, bf16, or auto, which chooses for each test set (evaluation.precision).
         device: where to run.
         workers: reading processes; None takes the configuration's, but leaves a core to the loop.
         console: where progress and results are shown.
+        group: the processes that score together (config.processes.join); None is this one alone.
+
+    Returns:
+        A result for each test set; in a process that does not lead none.
     """
     import torch
 
+    from config.processes import ALONE
     from detectors import build_detector
     from detectors.weights import load_weights, weights_sha256
+    from evaluation.precision import choose_precision
     from evaluation.scoring import score
 
+    group = group or ALONE
     path = weights / BEST if weights.is_dir() else weights
     config = _config_of(weights, path, detector_name, overrides)
     tests = [(name, split) for name in test_sets]
@@ -262,7 +311,7 @@ def evaluate_weights(
         (name, part): load_rows(data, name, part, profile=profile, compression=config.compression)
         for name, part in [*((name, "val") for name in threshold_on), *tests]
     }
-    on = _device(device)
+    on = _device(device, group)
     detector = build_detector(config, pretrained=False)
     load_weights(detector, path)
     detector.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -270,8 +319,21 @@ def evaluate_weights(
     for (name, part), rows in rows_of.items():
         scores = scores_path(out or path.parent / "eval", name, part)
         started = time.monotonic()
+        choice = choose_precision(precision, detector, rows, config, on, group)
         with progress(f"evaluate {config.model_name} on {scores.parent.name}", console) as report:
-            counts = score(detector, rows, scores, config, on, workers=_loaders(workers, config), on_progress=report)
+            counts = score(
+                detector,
+                rows,
+                scores,
+                config,
+                on,
+                precision=choice.precision,
+                workers=_loaders(workers, config, group),
+                on_progress=report,
+                group=group,
+            )
+        if not group.leads:
+            continue
         record = ScoreRecord(
             detector=config.model_name,
             weights_sha256=weights_sha256(path),
@@ -285,8 +347,9 @@ def evaluate_weights(
             n_faceless_frames=counts.faceless_frames,
             environment=environment(),
             git_commit=git_commit(),
+            precision=choice.precision,
             skipped=counts.skipped,
-            notes=_notes(data, name, profile),
+            notes=(*_notes(data, name, profile), *filter(None, [choice.note])),
         )
         record.write(ScoreRecord.beside(scores))
         write_text(scores.with_name(CONFIG), to_yaml(config))
@@ -294,6 +357,8 @@ def evaluate_weights(
         measured = measure(read_scores(scores), thresholds_beside(scores, record, threshold_on if is_test else ()))
         measured.write(scores.with_name(METRICS))
         results += [Evaluated(name, scores, record, measured)] if is_test else []
+    if not group.leads:
+        return []
     notes = sorted({note for result in results for note in result.record.notes})
     measurements = [(result.dataset, result.measured) for result in results]
     console.print(to_rich(summary_table(measurements, notes)))
@@ -334,17 +399,21 @@ def _notes(data: Path, dataset: str, profile: str) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _loaders(given: int | None, config: DetectorConfig) -> int:
+def _loaders(given: int | None, config: DetectorConfig, group: "Group") -> int:
     """Reading processes: on a CPU they share the cores with the network's threads, so that more are no help."""
-    return min(config.workers, max(1, cores() - 1)) if given is None else given
+    return min(config.workers, max(1, cores() // group.local_size - 1)) if given is None else given
 
 
-def _device(name: str) -> "torch.device":
-    """The torch device of a name; "auto" is a GPU when there is one."""
+def _device(name: str, group: "Group") -> "torch.device":
+    """The torch device of a name; "auto" is a GPU when there is one, and each process of a group has its own."""
     import torch
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if group.size > 1:
+        if name not in ("cuda", "cpu"):
+            raise InputError(f"--device {name}: each process of torchrun has its own GPU; give cuda, cpu or auto")
+        name = f"cuda:{group.local_rank}" if name == "cuda" else name
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

@@ -137,8 +137,11 @@ def manifest_meta(path: Path) -> dict[str, Any]:
 
 
 def manifest_sha256(rows: pd.DataFrame) -> str:
-    """Hash of the rows in canonical order: the same rows give the same hash, however the file was written."""
-    ordered = rows.sort_values(ORDER, kind="stable")[sorted(rows.columns)]
+    """Hash of the rows in canonical order: the same rows give the same hash, however the file was written.
+
+    The column `store` is left out: the same crops are the same crops in one store or in those of several shards.
+    """
+    ordered = rows.sort_values(ORDER, kind="stable")[sorted(set(rows.columns) - {"store"})]
     return hashlib.sha256(ordered.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
 
 

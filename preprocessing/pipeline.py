@@ -1,11 +1,9 @@
 """Preprocessing of a data set: clips are cropped in worker processes, one writer stores them, a manifest sums up."""
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,19 +11,19 @@ from typing import Any
 import cv2
 import pandas as pd
 
-from config.errors import InputError
 from config.schema import DatasetConfig, Profile
 from preprocessing.clips import VIDEO_SUFFIXES, Clip, Image, UnreadableMediaError, read_frames
+from preprocessing.engines import engine_named
 from preprocessing.faces import Face, FaceCropper, Skip
 from preprocessing.landmarks import Predictor
 from preprocessing.layouts import list_clips
 from preprocessing.manifest import Row, read_manifest, write_manifest
+from preprocessing.search import Box
+from preprocessing.shards import Shard
 from preprocessing.store import FaceStoreWriter, encode_landmarks, landmarks_key, mask_key
-from preprocessing.workers import worker_context
 
 STORE_FORMAT = 1
 ENCODER = "png"
-CLIPS_IN_FLIGHT = 4
 
 
 def manifest_path(data: Path, profile: str, dataset: str) -> Path:
@@ -46,10 +44,14 @@ def preprocess(
     predictor: Predictor,
     *,
     workers: int = 1,
+    engine: str = "local",
+    shard: Shard | None = None,
     compression: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Crop all faces of a data set into its FaceStore and write its manifest. Goes on where an earlier call stopped.
+
+    However the work is spread, the rows (but for the column `store`) and the stored bytes are the same.
 
     Args:
         dataset: what the data set consists of.
@@ -57,7 +59,9 @@ def preprocess(
         data: folder for stores and manifests.
         profile: how faces are cropped.
         predictor: the landmark model.
-        workers: processes; 1 works in this one.
+        workers: processes; 1 works in this one, if the engine is local.
+        engine: who runs them, a name in `preprocessing.engines.ENGINES`.
+        shard: only this share of the clips, into a store and a manifest of its own (preprocessing.shards).
         compression: only this compression level.
         on_progress: called with (clips done, clips in all).
 
@@ -68,14 +72,16 @@ def preprocess(
         InputError: nothing at `root`, or the store was made with another profile or predictor.
     """
     clips = list_clips(dataset, root, compression)
-    path = manifest_path(data, profile.name, dataset.name)
+    path, store = manifest_path(data, profile.name, dataset.name), store_name(dataset.name)
+    if shard:
+        clips, path, store = shard.of(clips), shard.manifest(path), shard.store(dataset.name)
     meta = _meta(dataset, profile, predictor)
-    writer = FaceStoreWriter(path.parent / store_name(dataset.name), meta)
+    writer = FaceStoreWriter(manifest_path(data, profile.name, dataset.name).parent / store, meta)
     try:
         missing = [clip for clip in clips if not _is_done(writer, clip)]
-        job = _Job(root, profile, predictor, store_name(dataset.name))
         done = len(clips) - len(missing)
-        for clip, result in _process(job, missing, workers):
+        crop = partial(_start_cropping, root, profile, predictor, store)
+        for clip, result in engine_named(engine)(crop, missing, workers):
             writer.add(clip.video_id, result.values, [asdict(row) for row in result.rows])
             done += 1
             if on_progress:
@@ -111,69 +117,29 @@ def process_clip(clip: Clip, cropper: FaceCropper, root: Path, store: str) -> Cl
     rows: list[Row] = []
     try:
         base = replace(base, sha1=_sha1(clip.files))
+        last: Box | None = None
         for index, frame, mask in _frames_with_masks(clip, cropper.profile):
             row = replace(base, frame=index)
             face: Face | Skip = Skip.UNREADABLE_FRAME
             if frame is not None:
                 row = replace(row, height=frame.shape[0], width=frame.shape[1])
-                face = cropper.crop(frame, mask)
+                face = cropper.crop(frame, mask, last)
             if isinstance(face, Skip):
                 rows.append(replace(row, skip=face.value))
             else:
                 key = f"{clip.store_folder}/{index:03d}.png"
                 values.update(_encode(key, face))
-                rows.append(replace(row, face=0, key=key, detector_score=face.detector_score))
+                rows.append(replace(row, face=0, key=key, detector_score=face.box.score))
+                last = face.box if clip.media == "video" else None
     except (UnreadableMediaError, OSError) as error:
         return ClipResult({}, [replace(base, skip=f"{Skip.UNREADABLE_MEDIA.value}: {error}")])
     return ClipResult(values, rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What every worker needs to know."""
-
-    root: Path
-    profile: Profile
-    predictor: Predictor
-    store: str
-
-
-class _Worker:
-    """A worker process: models are loaded once, when it starts."""
-
-    job: _Job
-    cropper: FaceCropper
-
-    @classmethod
-    def start(cls, job: _Job) -> None:
-        cv2.setNumThreads(1)
-        cls.job, cls.cropper = job, FaceCropper(job.profile, job.predictor)
-
-    @classmethod
-    def process(cls, clip: Clip) -> ClipResult:
-        return process_clip(clip, cls.cropper, cls.job.root, cls.job.store)
-
-
-def _process(job: _Job, clips: Iterable[Clip], workers: int) -> Iterator[tuple[Clip, ClipResult]]:
-    """Results in the order of `clips`; only a few clips for each worker are in flight at a time."""
-    if workers <= 1:
-        _Worker.start(job)
-        yield from ((clip, _Worker.process(clip)) for clip in clips)
-        return
-    with ProcessPoolExecutor(workers, worker_context(), _Worker.start, (job,)) as pool:
-        waiting: deque[tuple[Clip, Future[ClipResult]]] = deque()
-        try:
-            for clip in clips:
-                waiting.append((clip, pool.submit(_Worker.process, clip)))
-                if len(waiting) >= workers * CLIPS_IN_FLIGHT:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            for first, future in waiting:
-                yield first, future.result()
-        except BrokenProcessPool:
-            raise InputError(
-                "a worker process was killed (out of memory?); what is done is kept: run again with fewer --workers"
-            ) from None
+def _start_cropping(root: Path, profile: Profile, predictor: Predictor, store: str) -> Callable[[Clip], ClipResult]:
+    """What a worker does with each clip; the models are loaded once, when the worker starts."""
+    cv2.setNumThreads(1)
+    return partial(process_clip, cropper=FaceCropper(profile, predictor), root=root, store=store)
 
 
 def _frames_with_masks(clip: Clip, profile: Profile) -> Iterator[tuple[int, Image | None, Image | None]]:
