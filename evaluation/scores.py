@@ -261,6 +261,7 @@ class ScoreRecord:
         n_faceless_frames: those of them without a score, because no face was found or they cannot be read.
         environment: software and hardware, from `environment()`.
         git_commit: commit of this project, from `git_commit()`.
+        precision: in which the network ran, "fp32" or "bf16".
         skipped: how many frames or videos were left out, by reason.
         notes: whatever a reader must know beside a number, above all substitutes (which landmark predictor, ...).
     """
@@ -279,6 +280,7 @@ class ScoreRecord:
     n_faceless_frames: int
     environment: Environment
     git_commit: str | None
+    precision: str = "fp32"
     skipped: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

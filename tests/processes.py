@@ -111,5 +111,5 @@ def _member(rank: int, size: int, port: int, words: Path | None, work: Work, arg
             assert isinstance(group, Group)
             work(group, *arguments)
     except InputError as error:
-        print(f"assay: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"assay: {error}\n")
         sys.exit(2)
