@@ -50,7 +50,8 @@ def test_from_media_to_table(assay, media: Path, tmp_path: Path, monkeypatch: py
     assert again.code == 2
     assert "resume it" in again.err
 
-    assert assay("evaluate", run, "--test", "custom", "--workers", 0).code == 0
+    evaluate = ["evaluate", run, "--test", "custom", "--workers", 0]
+    assert assay(*evaluate, "--threshold-on", "custom").code == 0
     path = run / "eval" / "custom" / "scores.parquet"
     scores, record = read_scores(path), ScoreRecord.read(ScoreRecord.beside(path))
     assert len(scores) == 7
@@ -58,6 +59,16 @@ def test_from_media_to_table(assay, media: Path, tmp_path: Path, monkeypatch: py
     assert (record.n_videos, record.n_frames, record.n_faceless_frames) == (7, 7, 1)
     assert record.skipped == {"no face": 1}
     assert "landmarks: assay-compact-81" in record.notes
+
+    assert set(read_scores(run / "eval" / "custom_val" / "scores.parquet")["split"]) == {"val"}
+    measured = json.loads(path.with_name("metrics.json").read_text())
+    assert measured["thresholds"]["source"] == "custom val"
+    assert measured["metrics"]["frame_tpr_at_1pct"] is not None
+    assert set(measured["intervals"]) == {name for name in measured["metrics"] if name.startswith(("frame", "video"))}
+    rates = ["table", run, "--metric", "video_fpr_at_1pct", "--format", "csv"]
+    expected = measured["metrics"]["video_fpr_at_1pct"]
+    assert float(assay(*rates, "--threshold-on", "custom").out.splitlines()[1].split(",")[1]) == expected
+    assert assay(*rates).out.splitlines()[1] == "efficientnet_lite0,"
 
     lone = assay("evaluate", run / "best.safetensors", "--test", "custom", "--workers", 0, "--out", tmp_path / "lone")
     assert lone.code == 0
@@ -69,6 +80,10 @@ def test_from_media_to_table(assay, media: Path, tmp_path: Path, monkeypatch: py
     table = assay("table", run, "--format", "csv", "--metric", "video_auc")
     assert table.out.splitlines()[0] == "Detector,video AUC custom"
     assert table.out.splitlines()[1].startswith("efficientnet_lite0,")
+
+    same = assay("compare", run / "eval" / "custom", tmp_path / "lone", "--format", "csv").out.splitlines()
+    assert same[0].startswith("Detector,frame AUC,frame AUC low,frame AUC high,")
+    assert [float(field) for field in same[3].split(",")[1:5]] == [0, 0, 0, 1]
 
     one_class = scores[scores["label"] == 0]
     one_class.to_parquet(path)
