@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from config.errors import InputError, unknown
-from evaluation.averages import IntArray
+from evaluation.averages import FloatArray, IntArray
 from evaluation.bootstrap import RESAMPLES, percentile_interval, resample, resampled_videos
 from evaluation.metrics import ScoredSet, group_scores
 from evaluation.roc import OperatingPoints
@@ -157,9 +156,9 @@ def delong_test(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> DeLon
     placements = []
     for scores in (np.asarray(first, np.float64), np.asarray(second, np.float64)):
         fakes, reals = scores[truth == 1], scores[truth == 0]
-        ranks = rankdata(np.concatenate([fakes, reals]))
-        below = (ranks[:n_fake] - rankdata(fakes)) / n_real
-        above = 1 - (ranks[n_fake:] - rankdata(reals)) / n_fake
+        ranks = _midranks(np.concatenate([fakes, reals]))
+        below = (ranks[:n_fake] - _midranks(fakes)) / n_real
+        above = 1 - (ranks[n_fake:] - _midranks(reals)) / n_fake
         placements.append((below, above))
     # Eq. 5 to 9 of Sun & Xu: shares of reals below each fake, and of fakes above each real.
     aucs = [float(below.mean()) for below, _ in placements]
@@ -183,6 +182,11 @@ def _without(frames: pd.DataFrame, faceless: "pd.Series[bool]") -> ScoredSet:
     """The frames grouped, some of them taken as faceless."""
     face, score = np.where(faceless, -1, 0), frames["score"].mask(faceless)
     return group_scores(frames.assign(score=score, face=face, perturbation=CLEAN, level=0, draw=0).reset_index())
+
+
+def _midranks(values: FloatArray) -> FloatArray:
+    """Ranks from 1; equal values share the mean of theirs."""
+    return pd.Series(values).rank().to_numpy()
 
 
 def _check_classes(labels: IntArray) -> None:

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 from itertools import pairwise
 from statistics import NormalDist
 
@@ -180,3 +181,15 @@ def test_mistakes_are_named() -> None:
         bootstrap(rows, ["frame_acu"])
     with pytest.raises(InputError, match="at least one resample, not 0"):
         bootstrap(rows, resamples=0)
+
+
+def test_memory_does_not_grow_with_resamples() -> None:
+    rows = simulated(0, 50, 100)
+    peaks = []
+    for resamples in (20, 200):
+        tracemalloc.start()
+        bootstrap(rows, resamples=resamples)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # 180 more resamples of 10,000 frames would be 14 MB as numbers of eight bytes.
+    assert peaks[1] - peaks[0] < 1e6
