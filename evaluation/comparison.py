@@ -186,7 +186,7 @@ def _without(frames: pd.DataFrame, faceless: "pd.Series[bool]") -> ScoredSet:
 
 def _midranks(values: FloatArray) -> FloatArray:
     """Ranks from 1; equal values share the mean of theirs."""
-    return pd.Series(values).rank().to_numpy(np.float64)
+    return np.asarray(pd.Series(values).rank(), np.float64)
 
 
 def _check_classes(labels: IntArray) -> None:
