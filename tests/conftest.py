@@ -1,10 +1,13 @@
-"""What holds for all tests: one thread for torch, and property tests that judge results, not time."""
+"""What holds for all tests: one thread for torch, property tests that judge results, and processes that start fast."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import torch
 from hypothesis import settings
+
+from preprocessing import workers
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -17,3 +20,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ready_processes() -> None:
+    """Tests start dozens of processes that train: their server imports once what each would import first."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # as the command line sets it
+    workers.HEAVY_LIBRARIES += ["torch._dynamo", "training.trainer", "evaluation.scoring"]

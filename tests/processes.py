@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributed import TCPStore
 
 from config.errors import InputError
 from config.processes import Group, join
@@ -60,12 +60,10 @@ def random_moments(seed: int, count: int, longest: float) -> list[float]:
 
 @contextmanager
 def _started(work: Work, arguments: tuple[Any, ...], size: int, words: Path | None) -> Iterator[list[BaseProcess]]:
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)  # torchrun keeps it outside of them too
     context = worker_context()
     members = [
-        context.Process(target=_member, args=(rank, size, port, words, work, arguments))  # type: ignore[attr-defined]
+        context.Process(target=_member, args=(rank, size, store.port, words, work, arguments))  # type: ignore[attr-defined]
         for rank in range(size)
     ]
     try:
@@ -105,6 +103,7 @@ def _member(rank: int, size: int, port: int, words: Path | None, work: Work, arg
         "LOCAL_WORLD_SIZE": str(size),
         "MASTER_ADDR": "localhost",
         "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
     }
     try:
         with join("cpu") as group:
