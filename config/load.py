@@ -94,7 +94,8 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{where}{line}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise InputError(f"{where}{line}: not valid YAML ({problem})") from None
     if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
         raise InputError(f"{where}: expected keys with values, found {type(raw).__name__}")
     return raw

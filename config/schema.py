@@ -179,8 +179,9 @@ DEAD_DETECTOR_KEYS = {
 class Profile(Schema):
     """A preprocessing profile: config/preprocessing/NAME.yaml.
 
-    `mode` is how faces are searched for (preprocessing.faces.FaceCropper): `exact` as DeepfakeBench does, `fast` in less
-    of the frame. `landmarks` is the path of an 81-point dlib predictor; null takes $ASSAY_LANDMARKS or the project's compact one.
+    `mode` is how faces are searched for (preprocessing.faces.FaceCropper): `exact` as DeepfakeBench does, `fast` in
+    less of the frame. `landmarks` is the path of an 81-point dlib predictor; null takes $ASSAY_LANDMARKS or the
+    project's compact one.
     """
 
     name: str

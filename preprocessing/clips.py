@@ -1,7 +1,7 @@
 """A clip: one video, folder of frames or group of still images of a data set, and how its frames are read."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -62,14 +62,14 @@ def natural_key(path: Path) -> tuple[tuple[int, int | str], ...]:
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in parts)
 
 
-def choose_frames(count: int, num_frames: int, stride: int | None = None) -> list[int]:
+def choose_frames(count: int, num_frames: int, stride: int | None = None) -> Sequence[int]:
     """Indices of the frames to use of a clip of `count` frames, ascending, without repetition.
 
     Evenly spread from the first to the last frame, truncated to integers as DeepfakeBench does, or
     every `stride`-th frame.
     """
     if stride is not None:
-        return list(range(0, count, stride))
+        return range(0, count, stride)
     return sorted({int(index) for index in np.linspace(0, count - 1, num_frames, endpoint=True, dtype=int)})
 
 
@@ -78,7 +78,9 @@ def read_frames(
 ) -> Iterator[tuple[int, Image | None]]:
     """The chosen frames of a clip, as (index, BGR image of shape (H, W, 3)); None for a frame that cannot be decoded.
 
-    A video is decoded once from the front: frames that are not wanted are grabbed but never converted.
+    A video is decoded once from the front: frames that are not wanted are grabbed but never converted. Where it ends
+    before its header says, the frames that were evenly chosen are missing; of every `stride`-th frame the first alone,
+    since a broken header may promise any number.
 
     Raises:
         UnreadableMediaError: not a video, or it holds no frame at all.
@@ -128,5 +130,7 @@ def _read_video(path: Path, num_frames: int, stride: int | None) -> Iterator[tup
                 decoded, image = capture.retrieve()
                 frame = image if decoded else None
             yield index, frame
+            if ended and stride is not None:
+                return
     finally:
         capture.release()

@@ -95,7 +95,7 @@ def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]], meta: Mapping[
     header = json.dumps({"format": FORMAT, **meta}, sort_keys=True)
     table = table.replace_schema_metadata({META: header.encode()})
     with atomic_path(path) as scratch:
-        pq.write_table(table, scratch)
+        pq.write_table(table, scratch, write_page_checksum=True)
 
 
 def read_manifest(
@@ -112,7 +112,12 @@ def read_manifest(
         InputError: missing, no Parquet file, no manifest, or of another format.
     """
     manifest_meta(path)
-    return pq.read_table(path, columns=None if columns is None else list(columns), filters=filters).to_pandas()
+    wanted = None if columns is None else list(columns)
+    try:
+        table = pq.read_table(path, columns=wanted, filters=filters, partitioning=None, page_checksum_verification=True)
+        return table.to_pandas()
+    except (pa.ArrowException, OSError, ValueError):
+        raise _not_whole(path) from None
 
 
 def manifest_meta(path: Path) -> dict[str, Any]:
@@ -125,15 +130,22 @@ def manifest_meta(path: Path) -> dict[str, Any]:
         raise InputError(f"no such manifest: {path}; make it with 'assay preprocess'")
     try:
         schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError):
-        raise InputError(f"{path} is not a whole Parquet file; make it again with 'assay preprocess'") from None
+    except (pa.ArrowException, OSError, ValueError):
+        raise _not_whole(path) from None
     header = (schema.metadata or {}).get(META)
     if header is None or not schema.remove_metadata().equals(SCHEMA):
         raise InputError(f"{path} is not a manifest of this project")
-    meta = json.loads(header)
+    try:
+        meta = dict(json.loads(header))
+    except (ValueError, TypeError):
+        raise _not_whole(path) from None
     if meta.get("format") != FORMAT:
         raise InputError(f"{path} has manifest format {meta.get('format')}, this version reads {FORMAT}")
     return meta
+
+
+def _not_whole(path: Path) -> InputError:
+    return InputError(f"{path} is not a whole Parquet file; make it again with 'assay preprocess'")
 
 
 def manifest_sha256(rows: pd.DataFrame) -> str:

@@ -1,8 +1,9 @@
 """Stored faces for training and evaluation: manifest rows in a fixed order, and the pixels behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from config.errors import InputError, unknown
 from preprocessing.clips import Image, choose_frames, decode_image
 from preprocessing.manifest import manifest_meta, manifest_sha256, read_manifest
 from preprocessing.pipeline import manifest_path
-from preprocessing.store import FaceStore, decode_landmarks, landmarks_key, mask_key
+from preprocessing.store import DECISIVE, FaceStore, decode_landmarks, landmarks_key, mask_key
 
 
 class BrokenSampleError(Exception):
@@ -125,7 +126,8 @@ def load_rows(
     """Manifest rows of one split, skips included, with the column `store_path`.
 
     Raises:
-        InputError: the data set is not preprocessed, or has no such split or compression level.
+        InputError: the data set is not preprocessed, has no such split or compression level, or a store beside its
+            manifest is missing or was made in another way.
     """
     path = manifest_path(data, profile, dataset)
     if not path.is_file():
@@ -141,7 +143,11 @@ def load_rows(
         raise InputError(
             f"{dataset} has nothing in split '{split}'{level}; it has splits {splits}, compression {levels}"
         )
-    return chosen.assign(store_path=[str(_inside(path.parent, store)) for store in chosen["store"]])
+    stores = {store: _inside(path.parent, store) for store in chosen["store"].unique()}
+    made_by = manifest_meta(path)
+    for store in stores.values():
+        _refuse_strange_store(FaceStore(store), made_by, path)
+    return chosen.assign(store_path=[str(stores[store]) for store in chosen["store"]])
 
 
 def predictor_name(data: Path, dataset: str, profile: str = "dfb") -> str:
@@ -164,6 +170,17 @@ def _decode(value: bytes, key: str, flags: int = cv2.IMREAD_COLOR) -> Image:
     if image is None:
         raise ValueError("the value is not an image")
     return image
+
+
+def _refuse_strange_store(store: FaceStore, made_by: Mapping[str, Any], manifest: Path) -> None:
+    """Crops of another profile or predictor than the manifest's; DeepfakeBench's LMDBs do not say what they are."""
+    meta = store.meta()
+    for entry in DECISIVE if meta else ():
+        if meta.get(entry) != made_by.get(entry):
+            raise InputError(
+                f"{store.path} does not belong to {manifest.name}: it was made with another {entry.replace('_', ' ')} "
+                f"({meta.get(entry)}, the manifest says {made_by.get(entry)})"
+            )
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -82,12 +82,16 @@ class FaceStore:
 
         Raises:
             KeyError: there is none.
+            ValueError: the file is damaged where it should be.
         """
-        with self._environment().begin(buffers=False) as txn:
-            for spelling in _spellings(key):
-                value = txn.get(spelling)
-                if value is not None:
-                    return bytes(value)
+        try:
+            with self._environment().begin(buffers=False) as txn:
+                for spelling in _spellings(key):
+                    value = txn.get(spelling)
+                    if value is not None:
+                        return bytes(value)
+        except lmdb.Error as error:
+            raise ValueError(f"the LMDB is damaged: {error}") from None
         raise KeyError(key)
 
     def keys(self) -> Iterator[str]:
@@ -99,9 +103,12 @@ class FaceStore:
 
     def meta(self) -> dict[str, Any]:
         """Profile, predictor, encoder and versions the store was made with; empty for DeepfakeBench's LMDBs."""
-        with self._environment().begin() as txn:
-            value = txn.get(META_KEY)
-        return json.loads(bytes(value)) if value is not None else {}
+        try:
+            with self._environment().begin() as txn:
+                value = txn.get(META_KEY)
+            return dict(json.loads(bytes(value))) if value is not None else {}
+        except (lmdb.Error, ValueError, TypeError):
+            raise _damaged(self.path) from None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "_env": None, "_pid": 0}
@@ -132,12 +139,12 @@ class FaceStoreWriter:
             self._env = lmdb.open(str(path), map_size=FIRST_MAP_SIZE, meminit=False)
         except (OSError, lmdb.Error) as error:
             raise InputError(f"cannot write the face store {path}: {error}") from None
-        with self._env.begin() as txn:
-            stored = txn.get(META_KEY)
+        _refuse_cut_short(path, self._env)
+        stored = self._json(META_KEY)
         if stored is None:
             self._put({META_KEY: json.dumps(dict(meta), sort_keys=True).encode()})
         else:
-            _refuse_other_store(path, json.loads(stored), meta)
+            _refuse_other_store(path, dict(stored), meta)
 
     def add(self, video_id: str, values: Mapping[str, bytes], rows: list[dict[str, Any]]) -> None:
         """Store a clip's values and its manifest rows in one transaction."""
@@ -150,14 +157,29 @@ class FaceStoreWriter:
 
     def rows(self, video_id: str) -> list[dict[str, Any]] | None:
         """The manifest rows of a clip, or None if it is not stored yet."""
-        with self._env.begin() as txn:
-            value = txn.get(_rows_key(video_id))
-        return None if value is None else json.loads(value)
+        rows: list[dict[str, Any]] | None = self._json(_rows_key(video_id))
+        return rows
 
     def close(self) -> None:
-        """Flush and close."""
-        self._env.sync(True)
-        self._env.close()
+        """Flush and close.
+
+        Raises:
+            InputError: the disk is full or fails.
+        """
+        try:
+            self._env.sync(True)
+        except lmdb.Error as error:
+            raise InputError(f"cannot write the face store {self.path}: {error}") from None
+        finally:
+            self._env.close()
+
+    def _json(self, key: bytes) -> Any:
+        try:
+            with self._env.begin() as txn:
+                value = txn.get(key)
+            return None if value is None else json.loads(value)
+        except (lmdb.Error, ValueError):
+            raise _damaged(self.path) from None
 
     def _put(self, entries: Mapping[bytes, bytes]) -> None:
         while True:
@@ -184,8 +206,22 @@ def _open_read_only(path: Path) -> lmdb.Environment:
             env = lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False)
         except lmdb.Error as error:
             raise InputError(f"cannot open the LMDB {path}: {error}") from None
+        _refuse_cut_short(path, env)
         _open[os.getpid(), path] = env
     return env
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"the face store {path} is damaged; copy it again, or delete it and make it again")
+
+
+def _refuse_cut_short(path: Path, env: lmdb.Environment) -> None:
+    """LMDB maps the file into memory; to touch a page that is not there kills the process."""
+    needed = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+    size = (path / "data.mdb").stat().st_size
+    if size < needed:
+        env.close()
+        raise InputError(f"{path / 'data.mdb'} was cut short: {size} bytes of at least {needed}; copy or make it again")
 
 
 def _refuse_other_store(path: Path, stored: Mapping[str, Any], meta: Mapping[str, Any]) -> None:

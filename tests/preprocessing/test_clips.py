@@ -22,7 +22,7 @@ def test_a_short_clip_gives_each_frame_once():
 
 
 def test_stride_takes_every_nth():
-    assert choose_frames(10, 32, stride=4) == [0, 4, 8]
+    assert list(choose_frames(10, 32, stride=4)) == [0, 4, 8]
 
 
 @given(count=st.integers(1, 5000), wanted=st.integers(1, 300))
@@ -65,6 +65,14 @@ def test_what_is_no_video_says_so(tmp_path: Path, content: bytes):
         list(read_frames((path,), 4))
 
 
+def test_a_video_of_zero_frames_says_so(tmp_path: Path):
+    path = tmp_path / "nothing.mp4"
+    cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (64, 64)).release()
+    assert path.stat().st_size > 0
+    with pytest.raises(UnreadableMediaError, match="not a video"):
+        list(read_frames((path,), 4))
+
+
 def test_a_folder_of_frames_reads_in_natural_order_and_marks_broken_images(tmp_path: Path):
     for index in (1, 2, 10):
         cv2.imwrite(str(tmp_path / f"frame{index}.png"), np.full((8, 8, 3), index, np.uint8))
@@ -72,3 +80,17 @@ def test_a_folder_of_frames_reads_in_natural_order_and_marks_broken_images(tmp_p
     files = tuple(sorted(tmp_path.iterdir(), key=natural_key))
     read = dict(read_frames(files, 32))
     assert [None if frame is None else int(frame[0, 0, 0]) for frame in read.values()] == [1, 2, None, 10]
+
+
+def test_a_video_whose_header_promises_more_than_there_is(tmp_path: Path, monkeypatch):
+    path = write_video(tmp_path / "short.mp4", [0, 50, 100, 150])
+
+    class Promising(cv2.VideoCapture):
+        def get(self, what: int) -> float:
+            return 2.0**31 if what == cv2.CAP_PROP_FRAME_COUNT else super().get(what)
+
+    monkeypatch.setattr(cv2, "VideoCapture", Promising)
+    every_second = list(read_frames((path,), 32, stride=2))
+    assert [(index, frame is None) for index, frame in every_second] == [(0, False), (2, False), (4, True)]
+    spread = list(read_frames((path,), 3))
+    assert [frame is None for _, frame in spread] == [False, True, True]

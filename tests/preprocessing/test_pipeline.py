@@ -1,9 +1,13 @@
 """Preprocessing small data sets of real files: what is stored, what is skipped and why, going on, spreading out."""
 
 import json
+import resource
+import shutil
+import signal
 from pathlib import Path
 
 import cv2
+import lmdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +20,7 @@ from preprocessing.manifest import coverage, write_manifest
 from preprocessing.pipeline import manifest_path, preprocess, store_name
 from preprocessing.samples import BrokenSampleError, FaceSet, load_rows, open_faces, spread
 from preprocessing.store import FaceStore
+from preprocessing.workers import worker_context
 from tests.faces import still
 from tests.media import write_video
 
@@ -138,6 +143,51 @@ def test_a_broken_value_is_never_another_sample(made):
     faces = FaceSet(rows[rows["skip"] == ""].assign(key="custom/real/frames/clip/999.png"))
     with pytest.raises(BrokenSampleError, match=r"999\.png"):
         faces.read(0)
+
+
+def test_a_store_of_another_profile_or_predictor_is_not_read(made, root: Path, tmp_path: Path):
+    data, _ = made
+    other = load_config(Profile, "dfb", ["num_frames=3", "mode=exact"])
+    preprocess(CUSTOM, root, tmp_path, other, find_predictor(environ={}))
+    shutil.copytree(data / "dfb" / store_name("custom"), tmp_path / "dfb" / store_name("custom"), dirs_exist_ok=True)
+    with pytest.raises(InputError, match="another profile"):
+        load_rows(tmp_path, "custom", "test")
+
+
+def test_a_face_without_landmarks_is_broken_only_for_those_who_want_them(made, tmp_path: Path):
+    data, _ = made
+    shutil.copytree(data, tmp_path / "data")
+    with lmdb.open(str(tmp_path / "data" / "dfb" / store_name("custom"))) as env, env.begin(write=True) as txn:
+        assert txn.delete(b"custom/real/landmarks/clip/000.npy")
+    assert open_faces(tmp_path / "data", ["custom"], "test").read(0).landmark is None
+    with pytest.raises(BrokenSampleError, match=r"landmarks/clip/000\.npy"):
+        open_faces(tmp_path / "data", ["custom"], "test", with_landmark=True).read(0)
+
+
+def test_a_full_disk_ends_in_a_sentence_and_a_second_run_goes_on(root: Path, tmp_path: Path):
+    process = worker_context().Process(target=run_on_a_full_disk, args=(root, tmp_path))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert not manifest_path(tmp_path, "dfb", "custom").exists()
+    rows = run(root, tmp_path)
+    assert (rows["skip"] == "").sum() == 3
+    faces = open_faces(tmp_path, ["custom"], "test", with_landmark=True)
+    assert all(faces.read(index).image.size for index in range(len(faces)))
+
+
+def run_on_a_full_disk(root: Path, data: Path) -> None:
+    """No file may grow beyond what the first clips take."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+    with pytest.raises(InputError, match="cannot write"):
+        run(root, data)
+
+
+def test_a_folder_that_cannot_be_made_ends_in_a_sentence(root: Path, tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match="cannot write"):
+        run(root, tmp_path / "file" / "data")
 
 
 def test_a_store_outside_the_manifests_folder_is_refused(made, tmp_path: Path):
