@@ -154,11 +154,11 @@ def choose_thresholds(val: pd.DataFrame) -> Thresholds:
         val: score table of the val split of the source, or several of them in one; as for `evaluate_scores`.
 
     Raises:
-        InputError: there is no real sample with a face, or some rows are of a test split.
+        InputError: there is no real sample with a face, or some rows are of another split.
     """
     names = ", ".join(sorted(map(str, val["dataset"].unique())))
-    if (val["split"] == "test").any():
-        raise InputError(f"thresholds are chosen on a val split; the scores of {names} are of the test split")
+    if others := sorted(set(map(str, val["split"].unique())) - {"val"}):
+        raise InputError(f"thresholds are chosen on a val split; some scores of {names} are of split '{others[0]}'")
     group = group_scores(val)
     frames, videos = group.frame_scores[group.frame_labels == 0], group.video_scores[group.video_labels == 0]
     if not videos.size:

@@ -260,9 +260,10 @@ def test_val_sets_may_be_several() -> None:
     assert choose_thresholds(rows).frame[0] == 0.7
 
 
-def test_thresholds_are_never_chosen_on_a_test_set_or_on_nothing() -> None:
-    with pytest.raises(InputError, match="the scores of DemoFF are of the test split"):
-        choose_thresholds(score_rows([0, 1], [0.1, 0.9]))
+def test_thresholds_are_chosen_on_val_alone_and_not_on_nothing() -> None:
+    for split in ("test", "train"):
+        with pytest.raises(InputError, match=f"some scores of DemoFF are of split '{split}'"):
+            choose_thresholds(score_rows([0, 1], [0.1, 0.9]).assign(split=split))
     with pytest.raises(InputError, match="no threshold can be chosen on DemoFF: its val split has no real sample"):
         choose_thresholds(score_rows([0, 1], [None, 0.9]).assign(split="val"))
 
