@@ -12,9 +12,8 @@ from rich.console import Console
 
 from benchmark.leaderboard import calibration_table, manipulation_table, scores_path, summary_table, thresholds_beside
 from benchmark.progress import progress
-from config.errors import InputError
 from config.files import write_text
-from config.load import config_names, load_config, parse_config, to_yaml
+from config.load import config_names, load_config, to_yaml
 from config.schema import DatasetConfig, DetectorConfig, Profile
 from evaluation.measurement import Measurement, measure
 from evaluation.metrics import Metrics, binary_metrics
@@ -28,14 +27,11 @@ from preprocessing.shards import Shard, merge_shards
 from preprocessing.workers import cores
 
 if TYPE_CHECKING:
-    import torch
-
     from config.processes import Group
     from detectors.base import AbstractDetector
     from training.trainer import FitResult
 
 PROTOCOL, PROTOCOL_VERSION = "corrected", 1
-BEST = "best.safetensors"
 CONFIG = "config.yaml"
 RECORD = "record.json"
 METRICS = "metrics.json"
@@ -172,6 +168,7 @@ def train_detector(
         console: where progress is shown.
         group: the processes that train together (config.processes.join); None is this one alone.
     """
+    from benchmark.loading import device_named, loaders
     from config.processes import ALONE
     from detectors import build_detector
     from evaluation.scoring import score_faces
@@ -179,8 +176,8 @@ def train_detector(
 
     group = group or ALONE
     config = load_config(DetectorConfig, name, overrides)
-    loaders = _loaders(workers, config, group)
-    config = config.model_copy(update={"train_dataset": list(train_sets or config.train_dataset), "workers": loaders})
+    readers = loaders(workers, config, group)
+    config = config.model_copy(update={"train_dataset": list(train_sets or config.train_dataset), "workers": readers})
     detector = build_detector(config)
     train_faces, val_faces = (
         open_faces(
@@ -195,10 +192,10 @@ def train_detector(
         )
         for split, frames in (("train", config.frame_num.train), ("val", config.frame_num.test))
     )
-    on = _device(device, group)
+    on = device_named(device, group)
 
     def validate(detector: "AbstractDetector") -> dict[str, float | None]:
-        return asdict(binary_metrics(*score_faces(detector, val_faces, config, on, loaders, group)))
+        return asdict(binary_metrics(*score_faces(detector, val_faces, config, on, readers, group)))
 
     console.print(
         f"train {config.model_name} on {len(train_faces)} faces of {', '.join(config.train_dataset)}, "
@@ -295,40 +292,34 @@ def evaluate_weights(
     Returns:
         A result for each test set; in a process that does not lead none.
     """
-    import torch
-
+    from benchmark.loading import load_detector, loaders
     from config.processes import ALONE
-    from detectors import build_detector
-    from detectors.weights import load_weights, weights_sha256
+    from detectors.weights import weights_sha256
     from evaluation.precision import choose_precision
     from evaluation.scoring import score
 
     group = group or ALONE
-    path = weights / BEST if weights.is_dir() else weights
-    config = _config_of(weights, path, detector_name, overrides)
+    trained = load_detector(weights, detector_name, overrides, device, group)
+    detector, config, path = trained.detector, trained.config, trained.weights
     tests = [(name, split) for name in test_sets]
     rows_of = {
         (name, part): load_rows(data, name, part, profile=profile, compression=config.compression)
         for name, part in [*((name, "val") for name in threshold_on), *tests]
     }
-    on = _device(device, group)
-    detector = build_detector(config, pretrained=False)
-    load_weights(detector, path)
-    detector.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
     results = []
     for (name, part), rows in rows_of.items():
         scores = scores_path(out or path.parent / "eval", name, part)
         started = time.monotonic()
-        choice = choose_precision(precision, detector, rows, config, on, group)
+        choice = choose_precision(precision, detector, rows, config, trained.device, group)
         with progress(f"evaluate {config.model_name} on {scores.parent.name}", console) as report:
             counts = score(
                 detector,
                 rows,
                 scores,
                 config,
-                on,
+                trained.device,
                 precision=choice.precision,
-                workers=_loaders(workers, config, group),
+                workers=loaders(workers, config, group),
                 on_progress=report,
                 group=group,
             )
@@ -370,26 +361,6 @@ def evaluate_weights(
     return results
 
 
-def _config_of(weights: Path, path: Path, name: str | None, overrides: Sequence[str]) -> DetectorConfig:
-    """The configuration of weights: the run's, the one stored in the file, or the named or recognised detector's."""
-    from detectors.weights import read_weights, recognise
-
-    if weights.is_dir():
-        if not (weights / CONFIG).is_file() or not path.is_file():
-            raise InputError(f"{weights} is no run folder: it lacks {CONFIG} or {BEST}")
-        return load_config(DetectorConfig, weights / CONFIG, overrides)
-    if name:
-        return load_config(DetectorConfig, name, overrides)
-    state, metadata = read_weights(path)
-    if "config" in metadata:
-        return parse_config(DetectorConfig, metadata["config"], overrides, f"the configuration in {path}")
-    name = recognise(state)
-    if name is None:
-        known = ", ".join(config_names(DetectorConfig))
-        raise InputError(f"{path} fits no detector of this project; name one with --detector ({known})")
-    return load_config(DetectorConfig, name, overrides)
-
-
 def _notes(data: Path, dataset: str, profile: str) -> tuple[str, ...]:
     """What a reader must know beside a figure on this data set: substitutes above all."""
     notes = [f"landmarks: {predictor_name(data, dataset, profile)}"]
@@ -397,26 +368,3 @@ def _notes(data: Path, dataset: str, profile: str) -> tuple[str, ...]:
         note = load_config(DatasetConfig, dataset).note
         notes += [f"{dataset}: {note}"] if note else []
     return tuple(notes)
-
-
-def _loaders(given: int | None, config: DetectorConfig, group: "Group") -> int:
-    """Reading processes: on a CPU they share the cores with the network's threads, so that more are no help."""
-    return min(config.workers, max(1, cores() // group.local_size - 1)) if given is None else given
-
-
-def _device(name: str, group: "Group") -> "torch.device":
-    """The torch device of a name; "auto" is a GPU when there is one, and each process of a group has its own."""
-    import torch
-
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if group.size > 1:
-        if name not in ("cuda", "cpu"):
-            raise InputError(f"--device {name}: each process of torchrun has its own GPU; give cuda, cpu or auto")
-        name = f"cuda:{group.local_rank}" if name == "cuda" else name
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise InputError(f"--device {name}: no such device here") from None
-    return device

@@ -1,0 +1,102 @@
+"""What commands load before they run a network: a device, a detector with its weights, a number of processes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from config.errors import InputError
+from config.load import config_names, load_config, parse_config
+from config.processes import ALONE, Group
+from config.schema import DetectorConfig
+from detectors import build_detector
+from detectors.base import AbstractDetector
+from detectors.weights import load_weights, read_weights, recognise
+from preprocessing.workers import cores
+from training.checkpoint import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A detector with trained weights, ready to score.
+
+    Attributes:
+        detector: the network, on `device`, in channels_last.
+        config: its configuration.
+        weights: the file that its weights come from.
+        device: where it is.
+    """
+
+    detector: AbstractDetector
+    config: DetectorConfig
+    weights: Path
+    device: torch.device
+
+
+def load_detector(
+    weights: Path, name: str | None, overrides: Sequence[str], device: str, group: Group = ALONE
+) -> Trained:
+    """The detector that some weights belong to.
+
+    Args:
+        weights: a run folder, whose best epoch is taken, or a weights file.
+        name: for weights that do not carry their configuration; shipped detectors are recognised without it.
+        overrides: assignments to the configuration.
+        device: as for `device_named`.
+        group: the processes that each load it.
+
+    Raises:
+        InputError: no such weights, detector or device, or they do not fit each other.
+    """
+    path = RunFolder(weights).best if weights.is_dir() else weights
+    config = _config_of(weights, path, name, overrides)
+    on = device_named(device, group)
+    detector = build_detector(config, pretrained=False)
+    load_weights(detector, path)
+    detector.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Trained(detector, config, path, on)
+
+
+def device_named(name: str, group: Group = ALONE) -> torch.device:
+    """The torch device of a name; "auto" is a GPU when there is one, and each process of a group has its own.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if group.size > 1:
+        if name not in ("cuda", "cpu"):
+            raise InputError(f"--device {name}: each process of torchrun has its own GPU; give cuda, cpu or auto")
+        name = f"cuda:{group.local_rank}" if name == "cuda" else name
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise InputError(f"--device {name}: no such device here") from None
+    return device
+
+
+def loaders(given: int | None, config: DetectorConfig, group: Group = ALONE) -> int:
+    """Reading processes: on a CPU they share the cores with the network's threads, so that more are no help."""
+    return min(config.workers, max(1, cores() // group.local_size - 1)) if given is None else given
+
+
+def _config_of(weights: Path, path: Path, name: str | None, overrides: Sequence[str]) -> DetectorConfig:
+    """The configuration of weights: the run's, the one stored in the file, or the named or recognised detector's."""
+    if weights.is_dir():
+        run = RunFolder(weights)
+        if not run.config.is_file() or not run.best.is_file():
+            raise InputError(f"{weights} is no run folder: it lacks {run.config.name} or {run.best.name}")
+        return load_config(DetectorConfig, run.config, overrides)
+    if name:
+        return load_config(DetectorConfig, name, overrides)
+    state, metadata = read_weights(path)
+    if "config" in metadata:
+        return parse_config(DetectorConfig, metadata["config"], overrides, f"the configuration in {path}")
+    name = recognise(state)
+    if name is None:
+        known = ", ".join(config_names(DetectorConfig))
+        raise InputError(f"{path} fits no detector of this project; name one with --detector ({known})")
+    return load_config(DetectorConfig, name, overrides)
