@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import InputError
-from config.files import atomic_path, write_text
+from config.files import atomic_path, sweep, write_text
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path):
@@ -35,6 +35,18 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path):
 def test_an_error_about_another_file_is_not_taken_for_one_about_this(tmp_path: Path):
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "file") as scratch:
         scratch.write_text((tmp_path / "absent").read_text())
+
+
+def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path: Path):
+    with atomic_path(tmp_path / "file") as scratch:
+        scratch.write_text("whole")
+        left = scratch.name
+    names = {"file", ".hidden", "x.1.tmp", ".y.tmp"}
+    for name in (*names, left):
+        (tmp_path / name).touch()
+    sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == names
+    sweep(tmp_path / "absent")
 
 
 def test_text_is_written_whole_and_in_utf8(tmp_path: Path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from config.processes import Group
 from tests.training.stand_in import ArrayFaces, make_config, make_faces
 from training import RECIPE
 from training.data import EpochSampler, Loader, sample_rng
@@ -35,6 +36,22 @@ def test_an_epoch_can_be_entered_in_the_middle():
     assert_same(images(loader, 2, position=1), whole[1:])
     assert len(loader) == len(whole) - 1
     assert images(loader, 2, position=len(whole)) == []
+
+
+def test_processes_take_the_faces_of_one_process_with_the_same_pixels():
+    """Also of a face that an epoch shows several times, to different processes."""
+    faces = make_faces(3, 24)
+    recipe = RECIPE["balanced"](faces, make_config(train_batchSize=8))
+    whole = [image for batch in Loader(recipe, 3).epoch(1, 2) for image in batch["image"]]
+    shared = [
+        [batch["image"] for batch in Loader(recipe, 3, group=Group(rank, 2)).epoch(1, 2, everything)]
+        for rank, everything in ((0, False), (1, False), (0, True), (1, True))
+    ]
+    assert [len(batches) for batches in shared] == [4, 4, 8, 8]
+    pixels = [sorted(image.sum().item() for image in torch.cat(batches)) for batches in shared]
+    expected = sorted(image.sum().item() for image in whole)
+    assert sorted(pixels[0] + pixels[1]) == expected
+    assert pixels[2] == pixels[3] == expected
 
 
 def test_epochs_and_seeds_have_their_own_order():

@@ -3,12 +3,16 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.errors import InputError
+from config.processes import Group
 from preprocessing.operators import to_network_input
 from preprocessing.samples import Sample
 from tests.training.stand_in import SIDE, make_config, make_faces
 from training import RECIPE
+from training.data import EpochSampler
 from training.recipes import network_sample
 
 
@@ -81,3 +85,24 @@ def test_a_face_without_what_is_asked_for_is_refused(key):
 def test_listing_recipes_does_not_import_torch():
     code = "import sys, training; assert training.RECIPE.names(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@given(recipe=st.sampled_from(["frames", "balanced"]), shares=st.integers(1, 4), processes=st.integers(1, 5))
+def test_shares_are_the_batch_equally_large_and_of_the_same_classes(recipe: str, shares: int, processes: int):
+    faces = make_faces(30, 50)
+    size = 2 * shares * processes
+    made = RECIPE[recipe](faces, make_config(train_batchSize=size, dataset_type=recipe))
+    batch = made.batches(np.random.default_rng(0))[0].tolist()
+    parts = [made.share(batch, rank, processes) for rank in range(processes)]
+    assert sorted(index for part in parts for index in part) == sorted(batch)
+    assert {len(part) for part in parts} == {2 * shares}
+    if recipe == "balanced":
+        assert all(faces.labels[part].tolist() == [0] * shares + [1] * shares for part in parts)
+
+
+@pytest.mark.parametrize(("recipe", "size", "needed"), [("frames", 9, 4), ("balanced", 12, 8)])
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(recipe: str, size: int, needed: int):
+    config = make_config(train_batchSize=size, dataset_type=recipe)
+    sentence = f"'{recipe}' on 4 processes needs a multiple of {needed}, and a batch has {size} faces"
+    with pytest.raises(InputError, match=sentence):
+        EpochSampler(RECIPE[recipe](make_faces(), config), 0, Group(0, 4))

@@ -377,6 +377,23 @@ def test_tensorboard_gets_the_numbers_where_it_is_installed(tmp_path, monkeypatc
     assert written[-1][0] == "closed"
 
 
+def test_every_epochs_weights_are_kept_if_asked_for(tmp_path):
+    _, result = run(tmp_path, config=make_config(nEpochs=3), validate=series([0.5, 0.9, 0.7]), keep_epochs=True)
+    files = sorted((tmp_path / "epochs").iterdir())
+    assert [file.name for file in files] == ["001.safetensors", "002.safetensors", "003.safetensors"]
+    assert [file.read_bytes() for file in (result.best, result.last)] == [file.read_bytes() for file in files[1:]]
+    assert read_weights(files[0])[1]["epoch"] == "0"
+
+
+def test_what_a_killed_process_left_half_written_goes_when_the_run_is_resumed(tmp_path):
+    run(tmp_path, keep_epochs=True)
+    for name in (".state.pt.123.tmp", "epochs/.002.safetensors.9.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / ".my.tmp").write_bytes(b"not ours")
+    run(tmp_path, resume=True)
+    assert [path.name for path in tmp_path.rglob("*.tmp")] == [".my.tmp"]
+
+
 def test_nothing_half_written_stays(tmp_path):
     run(tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
