@@ -82,10 +82,12 @@ def group_scores(scores: pd.DataFrame) -> ScoredSet:
     its frames.
 
     Args:
-        scores: score table as `evaluation.scores.read_scores` gives it, one perturbation, level and draw only.
+        scores: score table as `evaluation.scores.read_scores` gives it, one perturbation, level and draw only. A column
+            `video`, which `Protocol.view` adds, names videos in place of `video_id`; one that holds real and fake
+            frames is then real.
 
     Raises:
-        InputError: there are several perturbation conditions, or a video has both labels.
+        InputError: there are several perturbation conditions, or a video_id has both labels.
     """
     for name in ("perturbation", "level", "draw"):
         if scores[name].nunique() > 1:
@@ -99,20 +101,26 @@ def group_scores(scores: pd.DataFrame) -> ScoredSet:
     if (mixed := label_of_video[video] != label).any():
         raise InputError(f"video '{scores['video_id'].iloc[int(np.argmax(mixed))]}' is labelled both real and fake")
 
+    group_of = np.arange(len(names))
+    if "video" in scores:
+        group, _ = _codes(scores, "dataset", "video")
+        group_of[video] = group
+
     frame = scores["frame"].to_numpy(np.int64)
     if (scores["face"] > 0).any():
         score, video, frame = _highest_face(score, video, frame)
     has_face = ~np.isnan(score)
-    frame_score, frame_video = score[has_face], video[has_face]
-    n_frames = np.bincount(frame_video, minlength=len(names))
+    frame_score, frame_label, frame_video = score[has_face], label_of_video[video[has_face]], group_of[video[has_face]]
+    n_frames = np.bincount(frame_video, minlength=int(group_of.max(initial=-1)) + 1)
     kept = n_frames > 0
     frame_video = (np.cumsum(kept) - 1)[frame_video]
+    n_fakes = np.bincount(frame_video, frame_label, minlength=int(kept.sum()))
     return ScoredSet(
         frame_scores=frame_score,
-        frame_labels=label_of_video[kept][frame_video],
+        frame_labels=frame_label,
         frame_videos=frame_video,
         video_scores=np.bincount(frame_video, frame_score, minlength=int(kept.sum())) / n_frames[kept],
-        video_labels=label_of_video[kept],
+        video_labels=(n_fakes == n_frames[kept]).astype(np.int64),
         n_faceless_frames=int(np.sum(~has_face & (frame >= 0))),
         n_faceless_videos=int(np.sum(~kept)),
     )

@@ -93,6 +93,7 @@ def open_faces(
     *,
     profile: str = "dfb",
     frames: int = 32,
+    first_frames: bool = False,
     compression: str | None = None,
     with_landmark: bool = False,
     with_mask: bool = False,
@@ -104,7 +105,8 @@ def open_faces(
         datasets: names, in the order given.
         split: train, val or test.
         profile: name of the preprocessing profile.
-        frames: at most so many faces of each video, spread evenly over the stored ones.
+        frames: at most so many frames of each video, spread evenly over the stored ones.
+        first_frames: the first ones instead (`spread`).
         compression: only this level; None for all.
         with_landmark: samples carry landmarks.
         with_mask: samples carry masks.
@@ -114,7 +116,7 @@ def open_faces(
     """
     parts = [load_rows(data, name, split, profile=profile, compression=compression) for name in datasets]
     rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    faces = spread(rows[rows["skip"] == ""], frames) if len(rows) else rows
+    faces = spread(rows[rows["skip"] == ""], frames, first=first_frames) if len(rows) else rows
     if not len(faces):
         raise InputError(f"no stored face in split '{split}' of {', '.join(datasets) or 'no data set'} below {data}")
     return FaceSet(faces, with_landmark=with_landmark, with_mask=with_mask)
@@ -155,14 +157,20 @@ def predictor_name(data: Path, dataset: str, profile: str = "dfb") -> str:
     return str(manifest_meta(manifest_path(data, profile, dataset)).get("predictor", "unknown"))
 
 
-def spread(rows: pd.DataFrame, frames: int) -> pd.DataFrame:
-    """At most `frames` frames of each video, evenly spread over those given; all faces of a frame are kept."""
+def spread(rows: pd.DataFrame, frames: int, *, first: bool = False) -> pd.DataFrame:
+    """At most `frames` frames of each video, all faces of a frame kept.
+
+    Args:
+        rows: manifest rows of stored faces.
+        frames: how many frames.
+        first: take the first ones, as DeepfakeBench does, and not an even spread over those given.
+    """
     sampled = rows[["video_id", "frame"]].drop_duplicates()
     by_video = sampled.groupby("video_id", sort=False)["frame"]
     counts = by_video.transform("size")
-    chosen = {count: set(choose_frames(count, frames)) for count in counts.unique()}
-    kept = [position in chosen[count] for position, count in zip(by_video.cumcount(), counts, strict=True)]
-    return rows.merge(sampled.loc[kept], on=["video_id", "frame"], how="inner")
+    places = {n: set(range(frames) if first else choose_frames(n, frames)) for n in counts.unique()}
+    chosen = [place in places[n] for place, n in zip(by_video.cumcount(), counts, strict=True)]
+    return rows.merge(sampled.loc[chosen], on=["video_id", "frame"], how="inner")
 
 
 def _decode(value: bytes, key: str, flags: int = cv2.IMREAD_COLOR) -> Image:
