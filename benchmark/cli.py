@@ -241,6 +241,45 @@ def evaluate(
 
 
 @app.command()
+def infer(
+    files: Annotated[list[Path], typer.Argument(help="Images and videos.")],
+    weights: Annotated[Path, typer.Option(help="A run folder, or weights (.safetensors, .pth).")],
+    detector: Annotated[str | None, typer.Option(help="Detector of weights that do not say it themselves.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of each video; default 32.")] = None,
+    all_faces: Annotated[
+        bool, typer.Option("--all-faces/--largest-face", help="Each face, or the largest followed through a clip.")
+    ] = True,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for NAME.json and NAME.png; default: JSON on stdout.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
+    landmarks: Landmarks = None,
+    device: Device = "auto",
+    plugin: Plugin = None,
+) -> None:
+    """Score single files: P(fake) of each face, of each frame, and of the whole, as JSON and as a picture."""
+    from benchmark.infer import infer_files, to_json
+
+    _load_plugins(plugin)
+    results = infer_files(
+        files,
+        weights,
+        detector_name=detector,
+        frames=frames,
+        all_faces=all_faces,
+        out=out,
+        device=device,
+        landmarks=landmarks,
+        profile=profile,
+        console=Console(stderr=True, soft_wrap=True),
+    )
+    if results and out is None:
+        typer.echo(to_json(results))
+    if len(results) < len(files):
+        raise typer.Exit(2)
+
+
+@app.command()
 def table(
     scores: Annotated[list[Path], typer.Argument(help="Score tables (scores.parquet) or folders that hold some.")],
     metric: Annotated[

@@ -1,4 +1,4 @@
-"""Figures from scores and samples: ROC curves, score histograms, sheets of face crops. Made to be read and printed.
+"""Figures from scores and samples: ROC curves, histograms, timelines, face crops. Made to be read and printed.
 
 Colours are Okabe and Ito's, which colour-blind readers tell apart; curves differ in dash as well, for print in grey.
 The figures are matplotlib objects without a window or global state, and give the same bytes whenever they are saved.
@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
@@ -160,6 +161,81 @@ def crop_sheet(
             _plain(axes.set_title(label, fontsize=7, pad=3, color=_INK))
         if title:
             _plain(figure.suptitle(title, fontsize=10, fontweight="bold"))
+    return figure
+
+
+def timeline(
+    times: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    faces: NDArray[np.float64],
+    unit: str = "Time, s",
+    title: str = "",
+) -> Figure:
+    """The scores of a clip over time: each frame's, each face's, their mean, and frames without a face.
+
+    Args:
+        times: (F,) when each frame is shown, ascending.
+        scores: (F,) P(fake) of each frame, NaN where it has no face.
+        faces: (N, 2) time and P(fake) of each face.
+        unit: what the times are.
+        title: heading.
+    """
+    with _styled():
+        figure = _figure(6.4, 3.0)
+        axes = figure.add_subplot()
+        axes.axhline(0.5, color="#8C8C8C", linewidth=0.9, linestyle=(0, (2, 2)))
+        axes.plot(times, scores, color=BLUE, linewidth=1.6, label="frame", clip_on=False)
+        axes.scatter(
+            faces[:, 0],
+            faces[:, 1],
+            s=14,
+            color=BLUE,
+            edgecolors="white",
+            linewidths=0.4,
+            label="face",
+            clip_on=False,
+            zorder=3,
+        )
+        missing = np.isnan(scores)
+        if not missing.all():
+            mean = float(scores[~missing].mean())
+            axes.axhline(mean, color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {mean:.2f}")
+        if missing.any():
+            label = f"no face ({missing.sum()})"
+            axes.scatter(
+                times[missing], np.zeros(missing.sum()), s=40, marker="|", color=_INK, label=label, clip_on=False
+            )
+        axes.set(ylim=(0, 1), xlabel=unit, ylabel="Score, P(fake)")
+        _plain(axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2))
+        _title(axes, title, pad=24)
+    return figure
+
+
+def boxed_faces(
+    image: NDArray[np.uint8], boxes: Sequence[tuple[int, int, int, int]], scores: Sequence[float], title: str = ""
+) -> Figure:
+    """A picture with a box around each face and its P(fake) above; boxes of scores over 0.5 are drawn solid.
+
+    Args:
+        image: (H, W, 3) RGB.
+        boxes: left, top, right, bottom of each face in pixels.
+        scores: P(fake) of each face.
+        title: heading.
+    """
+    with _styled():
+        height, width = image.shape[:2]
+        figure = _figure(6.0, min(max(6.0 * height / width, 1.5), 12.0) + 0.4)
+        axes = figure.add_subplot()
+        axes.imshow(image)
+        for (left, top, right, bottom), score in zip(boxes, scores, strict=True):
+            colour, dash = (FAKE_COLOUR, "-") if score > 0.5 else (REAL_COLOUR, "--")
+            look: dict[str, Any] = {"edgecolor": colour, "linestyle": dash, "linewidth": 1.8}
+            axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, **look))
+            box = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
+            axes.text(left, top, f"{score:.2f}", color="white", fontsize=9, va="bottom", bbox=box)
+        axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+        axes.set_axis_off()
+        _title(axes, title)
     return figure
 
 

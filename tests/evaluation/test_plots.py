@@ -11,7 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from config.errors import InputError
-from evaluation.plots import Curve, crop_sheet, png_bytes, roc_figure, save_figure, score_histogram, svg_bytes
+from evaluation.plots import (
+    Curve,
+    boxed_faces,
+    crop_sheet,
+    png_bytes,
+    roc_figure,
+    save_figure,
+    score_histogram,
+    svg_bytes,
+    timeline,
+)
 from evaluation.roc import OperatingPoints
 
 LABELS = np.array([0, 0, 1, 0, 1, 1])
@@ -81,6 +91,37 @@ def test_a_sheet_that_does_not_hold_together_is_refused() -> None:
 
 def test_an_empty_sheet_is_a_figure() -> None:
     assert png_bytes(crop_sheet([], [], []))
+
+
+def test_a_timeline_shows_frames_faces_their_mean_and_gaps() -> None:
+    times, scores = np.array([0.0, 0.5, 1.0]), np.array([0.2, np.nan, 0.8])
+    (axes,) = timeline(times, scores, np.array([[0.0, 0.1], [0.0, 0.2], [1.0, 0.8]])).axes
+    threshold, frames, mean = axes.lines
+    assert list(threshold.get_ydata()) == [0.5, 0.5]
+    np.testing.assert_array_equal(frames.get_ydata(), scores)
+    assert list(mean.get_ydata()) == pytest.approx([0.5, 0.5])
+    faces, gaps = axes.collections
+    np.testing.assert_array_equal(faces.get_offsets(), [[0.0, 0.1], [0.0, 0.2], [1.0, 0.8]])
+    np.testing.assert_array_equal(gaps.get_offsets(), [[0.5, 0.0]])
+    assert legend_of(axes) == ["frame", "face", "mean 0.50", "no face (1)"]
+
+
+def test_a_timeline_without_any_face_has_no_mean() -> None:
+    figure = timeline(np.arange(3.0), np.full(3, np.nan), np.empty((0, 2)), "Frame")
+    assert legend_of(figure.axes[0]) == ["frame", "face", "no face (3)"]
+    assert figure.axes[0].get_xlabel() == "Frame"
+    assert png_bytes(figure)
+
+
+def test_boxes_lie_around_the_faces_with_their_scores() -> None:
+    image = np.full((40, 60, 3), 120, np.uint8)
+    (axes,) = boxed_faces(image, [(10, 5, 30, 25), (-4, 0, 8, 12)], [0.91, 0.2]).axes
+    np.testing.assert_array_equal(axes.images[0].get_array(), image)
+    assert [patch.get_bbox().extents.tolist() for patch in axes.patches] == [[10, 5, 30, 25], [-4, 0, 8, 12]]  # type: ignore[attr-defined]
+    assert [text.get_text() for text in axes.texts] == ["0.91", "0.20"]
+    solid, dashed = axes.patches
+    assert solid.get_edgecolor() != dashed.get_edgecolor()
+    assert solid.get_linestyle() != dashed.get_linestyle()
 
 
 def test_names_are_words_and_not_formulas() -> None:
