@@ -36,6 +36,10 @@ ThresholdOn = Annotated[
 ]
 Resamples = Annotated[int, typer.Option(min=1, help="Resamples of the bootstrap over videos.")]
 BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap.")]
+ProtocolName = Annotated[
+    str,
+    typer.Option("--protocol", help="corrected, dfb_legacy, or quirks of it: merged_names, first_frames, ... with +."),
+]
 Landmarks = Annotated[Path | None, typer.Option(help="81-point dlib predictor; default: $ASSAY_LANDMARKS, else ours.")]
 
 
@@ -130,7 +134,7 @@ def preprocess(
     plugin: Plugin = None,
 ) -> None:
     """Videos or images to aligned face crops with landmarks, in LMDB with a manifest."""
-    from benchmark.runs import preprocess_dataset
+    from benchmark.preprocess import preprocess_dataset
 
     _load_plugins(plugin)
     preprocess_dataset(
@@ -157,7 +161,7 @@ def merge(
     profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
 ) -> None:
     """Join the shards of a preprocessed data set into one manifest."""
-    from benchmark.runs import merge_dataset
+    from benchmark.preprocess import merge_dataset
 
     merge_dataset(dataset, data, profile=profile, console=_console())
 
@@ -169,6 +173,7 @@ def train(
     data: Data = Path("data"),
     out: Annotated[Path | None, typer.Option(help="Run folder; default: results/runs/DETECTOR.")] = None,
     profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
+    protocol: ProtocolName = "corrected",
     overrides: Assignments = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     keep_epochs: Annotated[bool, typer.Option("--keep-epochs", help="Keep the weights of every epoch.")] = False,
@@ -177,8 +182,9 @@ def train(
     plugin: Plugin = None,
 ) -> None:
     """Train a detector; the best epoch is chosen on the source's val split. Several GPUs: through torchrun."""
-    from benchmark.runs import train_detector
+    from benchmark.train import train_detector
     from config.processes import join
+    from evaluation.protocol import Protocol
 
     with join(device) as group:
         _load_plugins(plugin)
@@ -188,6 +194,7 @@ def train(
             out,
             train_sets=train,
             profile=profile,
+            protocol=Protocol.parse(protocol),
             overrides=overrides or (),
             resume=resume,
             keep_epochs=keep_epochs,
@@ -207,6 +214,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split to score.")] = "test",
     threshold_on: ThresholdOn = None,
     profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
+    protocol: ProtocolName = "corrected",
     detector: Annotated[str | None, typer.Option(help="Detector of weights that do not say it themselves.")] = None,
     overrides: Assignments = None,
     precision: Annotated[
@@ -217,8 +225,9 @@ def evaluate(
     plugin: Plugin = None,
 ) -> None:
     """Score test sets; write score tables, records, and metrics with intervals. Several GPUs: through torchrun."""
-    from benchmark.runs import evaluate_weights
+    from benchmark.evaluate import evaluate_weights
     from config.processes import join
+    from evaluation.protocol import Protocol
 
     with join(device) as group:
         _load_plugins(plugin)
@@ -230,6 +239,7 @@ def evaluate(
             split=split,
             threshold_on=threshold_on or (),
             profile=profile,
+            protocol=Protocol.parse(protocol),
             detector_name=detector,
             overrides=overrides or (),
             precision=precision.value,

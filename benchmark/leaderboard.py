@@ -11,6 +11,7 @@ from evaluation.bootstrap import RESAMPLES, bootstrap
 from evaluation.comparison import compare_auc, delong_test, pair_scores
 from evaluation.measurement import Measurement
 from evaluation.metrics import METRICS, ClassMetrics, Thresholds, choose_thresholds, evaluate_scores, per_class
+from evaluation.protocol import CORRECTED, Protocol
 from evaluation.scores import ScoreRecord, read_scores
 from evaluation.tables import Column, Interval, Spread, Table
 
@@ -60,9 +61,11 @@ class Cell:
 
 
 def run_name(path: Path, record: ScoreRecord) -> str:
-    """The detector, and the run's folder when that says something else."""
+    """The detector, with the run's folder when that says something else, and with a protocol that is not ours."""
     folder = path.parent.parent.parent.name
-    return record.detector if folder in {record.detector, "", "runs"} else f"{record.detector} ({folder})"
+    about = [] if folder in {record.detector, "", "runs"} else [folder]
+    about += [] if record.protocol == CORRECTED else [record.protocol]
+    return f"{record.detector} ({', '.join(about)})" if about else record.detector
 
 
 def scores_path(folder: Path, dataset: str, split: str = "test") -> Path:
@@ -146,7 +149,8 @@ def read_cells(
         raise unknown("metric", metric, METRICS)
     cells = []
     for path in _score_files(paths):
-        scores, record = read_scores(path), ScoreRecord.read(ScoreRecord.beside(path))
+        record = ScoreRecord.read(ScoreRecord.beside(path))
+        scores = Protocol.parse(record.protocol).view(read_scores(path))
         if path not in paths and (scores["split"] != "test").any():
             continue
         thresholds = thresholds_beside(path, record, threshold_on)
@@ -294,7 +298,7 @@ def thresholds_beside(path: Path, record: ScoreRecord, datasets: Sequence[str]) 
             raise InputError(f"no val scores at {val}; make them with 'assay evaluate ... --threshold-on {name}'")
         if ScoreRecord.read(ScoreRecord.beside(val)).weights_sha256 != record.weights_sha256:
             raise InputError(f"{val} holds scores of other weights than {path}")
-        tables.append(read_scores(val))
+        tables.append(Protocol.parse(record.protocol).view(read_scores(val)))
     return choose_thresholds(pd.concat(tables, ignore_index=True)) if tables else None
 
 

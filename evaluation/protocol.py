@@ -58,3 +58,7 @@ class Protocol:
         if not self.merged_names:
             return scores
         return scores.assign(video=scores["video_id"].astype(str).str.rpartition("/")[2])
+
+
+OURS = Protocol()
+"""The protocol without quirks."""

@@ -79,6 +79,10 @@ class RunFolder:
         """Weights after one epoch, where every epoch's are kept; `epoch` counts from 0, the file's name from 1."""
         return self.path / "epochs" / f"{epoch + 1:03}.safetensors"
 
+    def epochs(self) -> list[tuple[int, Path]]:
+        """The epochs whose weights are kept, counted from 0, and these."""
+        return [(int(path.stem) - 1, path) for path in sorted((self.path / "epochs").glob("*.safetensors"))]
+
 
 def open_run(path: Path, config: DetectorConfig, resume: bool) -> RunFolder:
     """Make or enter the folder of a run and put its configuration there.

@@ -12,10 +12,12 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from benchmark.demo.build import build_demo
+from benchmark.evaluate import Evaluated, evaluate_weights
 from benchmark.leaderboard import leaderboard, manipulation_table, summary_table
+from benchmark.preprocess import preprocess_dataset
 from benchmark.progress import progress
 from benchmark.report import Facts, Picture, Report, Section, write_report
-from benchmark.runs import Evaluated, evaluate_weights, preprocess_dataset, train_detector
+from benchmark.train import train_detector
 from config.files import write_text
 from evaluation.metrics import group_scores
 from evaluation.plots import Curve, crop_sheet, png_bytes, roc_figure, save_figure, score_histogram

@@ -6,11 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from config.load import load_config
 from config.schema import DetectorConfig
 from detectors import build_detector
-from detectors.weights import save_weights
+from detectors.weights import save_weights, weights_sha256
 from evaluation.scores import ScoreRecord, read_scores
 from preprocessing.clips import Image
 from tests.faces import still
@@ -98,3 +99,37 @@ def test_weights_of_another_network_are_refused_by_name(assay, media: Path, tmp_
     answer = assay("evaluate", weights, "--detector", "xception", "--test", "custom", "--data", data)
     assert answer.code == 2
     assert "efficientnet_lite0" in answer.err
+
+
+def test_the_epoch_chosen_on_the_test_set_stands_apart(assay, media: Path, tmp_path: Path):
+    data, run = tmp_path / "data", tmp_path / "run"
+    assert assay("preprocess", "custom", "--root", media, "--data", data, "--workers", 1).code == 0
+    train = ["train", "efficientnet_lite0", "--train", "custom", "--data", data, "--out", run, "--keep-epochs"]
+    for setting in ("workers=0", "nEpochs=3", "train_batchSize=6", "resolution=96", "metric_scoring=ap"):
+        train += ["--set", setting]
+    assert assay(*train).code == 0
+    evaluate = ["evaluate", run, "--test", "custom", "--data", data, "--workers", 0, "--precision", "fp32"]
+    assert assay(*evaluate).code == 0
+    assert assay(*evaluate, "--protocol", "dfb_legacy").code == 0
+
+    folder = run / "eval_dfb_legacy" / "custom"
+    epochs = [read_scores(folder / f"epoch_{number:03}.parquet") for number in (1, 2, 3)]
+    by_epoch = [
+        average_precision_score(table["label"], table["score"]) for table in (scores.dropna() for scores in epochs)
+    ]
+    best = int(np.argmax(by_epoch))
+    record = ScoreRecord.read(folder / "scores.json")
+    assert record.protocol == "dfb_legacy"
+    assert f"epoch {best + 1} of 3, chosen by its frame ap on this test set itself" in record.notes
+    assert record.weights_sha256 == weights_sha256(run / "epochs" / f"{best + 1:03}.safetensors")
+    assert read_scores(folder / "scores.parquet").equals(epochs[best])
+
+    rows = assay("table", run, "--format", "csv").out.splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["efficientnet_lite0 (run)", '"efficientnet_lite0 (run']
+    (run / "epochs" / "002.safetensors").rename(tmp_path / "elsewhere.safetensors")
+    for path in (run / "epochs").iterdir():
+        path.unlink()
+    refused = assay(*evaluate, "--protocol", "selected_on_test")
+    assert refused.code == 2
+    assert "--keep-epochs" in refused.err
+    assert assay(*evaluate, "--protocol", "selected_on_tests").code == 2

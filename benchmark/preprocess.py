@@ -1,0 +1,84 @@
+"""`assay preprocess` and `assay merge`: crop a data set, in one go or in shards, and say what became of its frames."""
+
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from benchmark.progress import progress
+from config.load import load_config
+from config.schema import DatasetConfig, Profile
+from preprocessing.landmarks import find_predictor
+from preprocessing.manifest import coverage
+from preprocessing.pipeline import manifest_path, preprocess
+from preprocessing.samples import predictor_name
+from preprocessing.shards import Shard, merge_shards
+from preprocessing.workers import cores
+
+
+def preprocess_dataset(
+    dataset: str,
+    root: Path,
+    data: Path,
+    *,
+    profile: str,
+    frames: int | None,
+    stride: int | None,
+    compression: str | None,
+    landmarks: Path | None,
+    mode: str | None = None,
+    workers: int | None = None,
+    engine: str = "local",
+    shard: str | None = None,
+    console: Console,
+) -> pd.DataFrame:
+    """`assay preprocess`: crop a data set and say what became of its frames.
+
+    Returns:
+        The manifest's rows.
+    """
+    wanted = {"num_frames": frames, "stride": stride, "mode": mode}
+    changes = [f"{key}={value}" for key, value in wanted.items() if value is not None]
+    share = Shard.parse(shard) if shard else None
+    config, crops = load_config(DatasetConfig, dataset), load_config(Profile, profile, changes)
+    predictor = find_predictor(landmarks or (Path(crops.landmarks) if crops.landmarks else None))
+    with progress(f"preprocess {config.name}", console) as report:
+        rows = preprocess(
+            config,
+            root,
+            data,
+            crops,
+            predictor,
+            workers=cores() if workers is None else workers,
+            engine=engine,
+            shard=share,
+            compression=compression,
+            on_progress=report,
+        )
+    whole = manifest_path(data, crops.name, config.name)
+    _say_coverage(rows, config.name, predictor.name, share.manifest(whole) if share else whole, console)
+    return rows
+
+
+def merge_dataset(dataset: str, data: Path, *, profile: str, console: Console) -> pd.DataFrame:
+    """`assay merge`: join the shards of a data set and say what became of its frames.
+
+    Returns:
+        The manifest's rows.
+    """
+    path = manifest_path(data, profile, dataset)
+    rows = merge_shards(path)
+    _say_coverage(rows, dataset, predictor_name(data, dataset, profile), path, console)
+    return rows
+
+
+def _say_coverage(rows: pd.DataFrame, dataset: str, predictor: str, path: Path, console: Console) -> None:
+    counts = coverage(rows)
+    console.print(
+        f"{dataset}: {counts.faces} faces in {counts.frames} frames of {counts.videos} videos "
+        f"({counts.videos_without_face} without a face), landmarks by {predictor}",
+        highlight=False,
+    )
+    for reason, count in counts.skips.items():
+        console.print(f"  skipped {count}: {reason}", highlight=False)
+    console.print(f"  -> {path}", highlight=False)

@@ -1,0 +1,157 @@
+"""`assay train`: a detector from its configuration and stored faces to a run folder with a record."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmark.loading import device_named, loaders
+from config.files import write_text
+from config.load import load_config
+from config.processes import ALONE, Group
+from config.schema import DetectorConfig
+from detectors import build_detector
+from detectors.base import AbstractDetector
+from evaluation.metrics import binary_metrics
+from evaluation.protocol import OURS, Protocol
+from evaluation.scores import Environment, environment, git_commit
+from evaluation.scoring import score_faces
+from preprocessing.samples import open_faces
+from training.trainer import FitResult, fit
+
+RECORD = "record.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """How a training run came about, beside its configuration: record.json of the run folder.
+
+    Attributes:
+        detector: registered name.
+        initialisation: what the weights started from: an ImageNet file and its hash, or "random".
+        protocol: "corrected", or with which of DeepfakeBench's quirks (evaluation.protocol).
+        train_sha256: hash of the manifest rows that were trained on; val_sha256 of those selected on.
+        selection: in words, how the epoch was selected; best_epoch counts from 0.
+        best_value: the selecting metric there, or None.
+        steps: optimiser steps in all.
+        device: where it ran; processes: how many trained together.
+        wall_seconds: of this call; a resumed run has only its last part.
+        environment: software and hardware.
+        git_commit: of this project.
+    """
+
+    detector: str
+    initialisation: str
+    protocol: str
+    train_sha256: str
+    val_sha256: str
+    selection: str
+    best_epoch: int
+    best_value: float | None
+    steps: int
+    device: str
+    processes: int
+    wall_seconds: float
+    environment: Environment
+    git_commit: str | None
+
+
+def train_detector(
+    name: str,
+    data: Path,
+    out: Path | None = None,
+    *,
+    train_sets: Sequence[str] | None = None,
+    profile: str = "dfb",
+    protocol: Protocol = OURS,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+    keep_epochs: bool = False,
+    device: str = "auto",
+    workers: int | None = None,
+    console: Console,
+    group: Group = ALONE,
+) -> FitResult:
+    """`assay train`: train a detector on the train split, choose the epoch on the val split of the same sets.
+
+    Args:
+        name: a detector, or a YAML file.
+        data: folder of stores and manifests.
+        out: the run folder; by default results/runs/NAME.
+        train_sets: preprocessed data sets; by default those of the configuration.
+        profile: preprocessing profile.
+        protocol: of its quirks `first_frames` is heeded, and `selected_on_test` keeps every epoch to select from.
+        overrides: assignments to the configuration.
+        resume: go on with the run in `out`.
+        keep_epochs: keep the weights of every epoch.
+        device: where to train.
+        workers: reading processes; None takes the configuration's, but leaves a core to the loop.
+        console: where progress is shown.
+        group: the processes that train together (config.processes.join).
+    """
+    config = load_config(DetectorConfig, name, overrides)
+    readers = loaders(workers, config, group)
+    config = config.model_copy(update={"train_dataset": list(train_sets or config.train_dataset), "workers": readers})
+    detector = build_detector(config)
+    train_faces, val_faces = (
+        open_faces(
+            data,
+            config.train_dataset,
+            split,
+            profile=profile,
+            frames=frames,
+            first_frames=protocol.first_frames,
+            compression=config.compression,
+            with_landmark=config.with_landmark,
+            with_mask=config.with_mask and split == "train",
+        )
+        for split, frames in (("train", config.frame_num.train), ("val", config.frame_num.test))
+    )
+    on = device_named(device, group)
+
+    def validate(detector: AbstractDetector) -> dict[str, float | None]:
+        return asdict(binary_metrics(*score_faces(detector, val_faces, config, on, readers, group)))
+
+    console.print(
+        f"train {config.model_name} on {len(train_faces)} faces of {', '.join(config.train_dataset)}, "
+        f"validate on {len(val_faces)}, {config.nEpochs} epochs on "
+        + (f"{group.size} x {on.type}" if group.size > 1 else str(on)),
+        highlight=False,
+    )
+    started = time.monotonic()
+    folder = out or Path("results/runs") / config.model_name
+    result = fit(
+        detector,
+        train_faces,
+        config,
+        folder,
+        device=on,
+        validate=validate,
+        resume=resume,
+        keep_epochs=keep_epochs or protocol.selected_on_test,
+        console=console,
+        group=group,
+    )
+    if not group.leads:
+        return result
+    record = RunRecord(
+        detector=config.model_name,
+        protocol=protocol.name,
+        initialisation=detector.backbone.initialisation,
+        train_sha256=train_faces.sha256,
+        val_sha256=val_faces.sha256,
+        selection=result.selection,
+        best_epoch=result.best_epoch,
+        best_value=result.best_value,
+        steps=result.steps,
+        device=str(on),
+        processes=group.size,
+        wall_seconds=time.monotonic() - started,
+        environment=environment(),
+        git_commit=git_commit(),
+    )
+    write_text(folder / RECORD, json.dumps(asdict(record), indent=2) + "\n")
+    return result
