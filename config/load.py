@@ -28,6 +28,8 @@ KINDS: dict[type[Schema], str] = {
     Profile: "preprocessing profile",
 }
 
+MOST_VALUES = 100_000  # of a YAML file, its aliases written out
+
 
 def config_names(schema: type[Schema]) -> list[str]:
     """Names of the YAML files that ship for a schema."""
@@ -98,7 +100,21 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
         raise InputError(f"{where}{line}: not valid YAML ({problem})") from None
     if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
         raise InputError(f"{where}: expected keys with values, found {type(raw).__name__}")
+    if _is_larger_than(MOST_VALUES, raw):
+        raise InputError(f"{where}: its aliases (*name) stand for more than {MOST_VALUES} values, or for themselves")
     return raw
+
+
+def _is_larger_than(limit: int, tree: Any) -> bool:
+    """Whether a tree has more nodes than that when every alias is written out; a few lines can stand for billions."""
+    count, waiting = 0, [tree]
+    while waiting:
+        node = waiting.pop()
+        count += 1
+        if count > limit:
+            return True
+        waiting += node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple, set)) else ()
+    return False
 
 
 def to_yaml(config: BaseModel) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmark.demo.build import build_demo
 from benchmark.evaluate import Evaluated, evaluate_weights
-from benchmark.leaderboard import leaderboard, manipulation_table, summary_table
+from benchmark.leaderboard import calibration_table, leaderboard, manipulation_table, summary_table
 from benchmark.preprocess import preprocess_dataset
 from benchmark.progress import progress
 from benchmark.report import Facts, Picture, Report, Section, write_report
@@ -92,7 +92,9 @@ def run_demo(
         workers=workers,
         console=console,
     )
-    results = evaluate_weights(run, DATASETS, data, device=device, workers=workers, console=console)
+    results = evaluate_weights(
+        run, DATASETS, data, threshold_on=DATASETS[:1], device=device, workers=workers, console=console
+    )
     note = STILLS_NOTE if faces is None else PHOTOS_NOTE
     pages = _write_results(out, data, run, rows, results, note, time.monotonic() - started)
     console.print(f"\n{FORMATS['md'](pages.leaderboard)}", highlight=False, markup=False)
@@ -142,6 +144,7 @@ def _tables(run: Path, results: Sequence[Evaluated], notes: Sequence[str]) -> di
     return {
         "leaderboard": leaderboard([run]),
         "metrics": summary_table([(result.dataset, result.measured) for result in results], notes),
+        "calibration": calibration_table([(result.dataset, result.measured) for result in results]),
         **{f"manipulations_{result.dataset}": manipulation_table(result.scores, notes) for result in results},
     }
 
@@ -178,7 +181,7 @@ def _sections(
     )
     return (
         Section("Leaderboard", (tables["leaderboard"], picture("roc", "ROC curves of single frames."))),
-        Section("All metrics", (tables["metrics"], Facts(training))),
+        Section("All metrics", (tables["metrics"], tables["calibration"], Facts(training))),
         *by_manipulation,
     )
 

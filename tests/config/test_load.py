@@ -207,3 +207,14 @@ def test_a_configuration_does_not_change_once_read():
     config = load_config(DetectorConfig, "xception")
     with pytest.raises(ValueError, match="frozen"):
         config.nEpochs = 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "  a0: &a0 [1, 1]\n" + "".join(f"  a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)),
+        "  a: &a [*a]\n",
+    ],
+)
+def test_aliases_that_stand_for_billions_of_values_are_refused(tmp_path: Path, options: str):
+    assert "aliases" in refusal(f"{MINIMAL}options:\n{options}", tmp_path)
