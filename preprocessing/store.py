@@ -49,7 +49,10 @@ def decode_landmarks(value: bytes) -> npt.NDArray[np.float32]:
         ValueError: neither.
     """
     if value.startswith(b"\x93NUMPY"):
-        points = np.load(io.BytesIO(value), allow_pickle=False)
+        try:
+            points = np.load(io.BytesIO(value), allow_pickle=False)
+        except Exception as error:  # noqa: BLE001 - numpy parses the header as Python text, and damage there raises anything
+            raise ValueError(f"damaged landmarks: {type(error).__name__}") from None
     else:
         kinds = {81 * 2 * 4: np.int32, 81 * 2 * 8: np.int64}
         if len(value) not in kinds:

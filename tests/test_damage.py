@@ -28,7 +28,7 @@ from preprocessing.layouts import list_clips
 from preprocessing.manifest import read_manifest
 from preprocessing.pipeline import manifest_path, preprocess, store_name
 from preprocessing.samples import BrokenSampleError, open_faces
-from preprocessing.store import FaceStoreWriter
+from preprocessing.store import FaceStoreWriter, decode_landmarks, encode_landmarks
 from tests.faces import still
 from training.checkpoint import load_state, save_state
 
@@ -185,6 +185,23 @@ def test_a_damaged_store_gives_its_faces_or_names_the_broken_ones(folder: Path, 
             assert np.array_equal(image, whole.read(index).image), "a damaged value was taken for whole"
 
     answers(read)
+
+
+@SETTINGS
+@given(damage=damages(), header=st.text("0123456789(),'{}: <i48Lbf", max_size=60))
+def test_damaged_landmarks_are_81_points_or_refused(damage, header: str):
+    value = encode_landmarks(np.arange(162).reshape(81, 2))
+    for content in (damage(value), value[:10] + header.encode().ljust(118) + value[128:]):
+        with suppress(ValueError):
+            assert decode_landmarks(content).shape == (81, 2)
+
+
+def test_landmarks_that_claim_to_fill_the_memory_are_refused():
+    value = encode_landmarks(np.arange(162).reshape(81, 2))
+    huge = value.replace(b"(81, 2), }         ", b"(99999999999, 2), }")
+    assert len(huge) == len(value)
+    with pytest.raises(ValueError, match="landmarks"):
+        decode_landmarks(huge)
 
 
 @pytest.mark.parametrize("name", ["c23.mp4", "mpeg4.mp4"])
