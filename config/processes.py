@@ -79,8 +79,9 @@ ALONE = Group()
 def join(device: str) -> Iterator[Group]:
     """Work with the other processes of torchrun inside the block; without torchrun, alone.
 
-    An error ends all processes, and is told once: the process that fails first raises it. The others fail next, since
-    they wait for one that is gone; they leave in silence with the exit code of an `InputError`.
+    All leave the block together. An error ends all processes, and is told once: the process that fails first raises
+    it. The others fail next, since they wait for one that is gone; they leave in silence with the exit code of an
+    `InputError`.
 
     Args:
         device: the name that the user gave: "cpu" exchanges tensors through gloo alone; otherwise tensors of a GPU go
@@ -101,6 +102,9 @@ def join(device: str) -> Iterator[Group]:
         backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
         yield group
+        # Nobody leaves before all have done their part; nor while torch's threads still hold this one's tensors, whose
+        # release after Python's end would abort the process.
+        dist.barrier()
     except (Exception, KeyboardInterrupt) as error:
         if _is_first_to_fail(store):
             raise

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import numpy as np
 import torch
 from torch.distributed import TCPStore
 
+from benchmark.cli import main
 from config.errors import InputError
-from config.processes import Group, join
+from config.processes import join
 from preprocessing.workers import worker_context
 
 Work = Callable[..., None]
@@ -27,7 +29,13 @@ def run_all(work: Work, *arguments: Any, size: int = 1, words: Path | None = Non
 
     What they print goes to the file `words`, in the order in which they print it.
     """
-    with _started(work, arguments, size, words) as members:
+    with _started(partial(_work, work, arguments), size, words) as members:
+        return _codes(members)
+
+
+def run_command(*arguments: object, size: int, words: Path) -> list[int]:
+    """Run `assay ARGUMENTS` in each of `size` processes; their exit codes, and what they print as for `run_all`."""
+    with _started(partial(_command, [str(argument) for argument in arguments]), size, words) as members:
         return _codes(members)
 
 
@@ -44,7 +52,7 @@ def run_killed(work: Work, *arguments: Any, size: int = 1, moments: list[float],
     killed = 0
     for moment in moments:
         before = _newest(begun)
-        with _started(work, arguments, size, None) as members:
+        with _started(partial(_work, work, arguments), size, None) as members:
             while _newest(begun) == before and all(member.is_alive() for member in members):
                 time.sleep(0.002)
             time.sleep(moment)
@@ -59,11 +67,11 @@ def random_moments(seed: int, count: int, longest: float) -> list[float]:
 
 
 @contextmanager
-def _started(work: Work, arguments: tuple[Any, ...], size: int, words: Path | None) -> Iterator[list[BaseProcess]]:
+def _started(call: Callable[[], None], size: int, words: Path | None) -> Iterator[list[BaseProcess]]:
     store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)  # torchrun keeps it outside of them too
     context = worker_context()
     members = [
-        context.Process(target=_member, args=(rank, size, store.port, words, work, arguments))  # type: ignore[attr-defined]
+        context.Process(target=_member, args=(rank, size, store.port, words, call))  # type: ignore[attr-defined]
         for rank in range(size)
     ]
     try:
@@ -90,7 +98,7 @@ def _newest(folder: Path) -> int:
     return max(found, default=0)
 
 
-def _member(rank: int, size: int, port: int, words: Path | None, work: Work, arguments: tuple[Any, ...]) -> None:
+def _member(rank: int, size: int, port: int, words: Path | None, call: Callable[[], None]) -> None:
     if words is not None:
         file = os.open(words, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(file, 1)
@@ -105,10 +113,18 @@ def _member(rank: int, size: int, port: int, words: Path | None, work: Work, arg
         "MASTER_PORT": str(port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",
     }
+    call()
+
+
+def _work(work: Work, arguments: tuple[Any, ...]) -> None:
     try:
         with join("cpu") as group:
-            assert isinstance(group, Group)
             work(group, *arguments)
     except InputError as error:
         sys.stderr.write(f"assay: {error}\n")
         sys.exit(2)
+
+
+def _command(arguments: list[str]) -> None:
+    sys.argv = ["assay", *arguments]
+    main()
