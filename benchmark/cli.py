@@ -339,6 +339,43 @@ def compare(
 
 
 @app.command()
+def perf(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer rounds.")] = False,
+    detector: Annotated[str, typer.Option(help="A detector (assay list detectors) or a YAML file.")] = "efficientnetb4",
+    batch: Annotated[int | None, typer.Option(min=1, help="Faces of a batch; default 8, 4 with --quick.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=16, help="Pixels of the network's input; default: the YAML's.")
+    ] = None,
+    device: Device = "auto",
+    compiled: Annotated[bool, typer.Option("--compile", help="Also measure torch.compile, in bf16.")] = False,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the measurements.")] = None,
+    workers: Loaders = None,
+    plugin: Plugin = None,
+) -> None:
+    """Measure how fast each stage is on this machine, beside a floor that is measured with it."""
+    from benchmark.perf.run import run_perf
+    from benchmark.perf.stage import FULL, QUICK
+    from evaluation.render import to_rich
+
+    _load_plugins(plugin)
+    console = _console()
+    scale = QUICK if quick else FULL
+    measured = run_perf(
+        detector,
+        batch=batch,
+        size=size,
+        device=device,
+        compiled=compiled,
+        workers=workers,
+        scale=scale,
+        console=console,
+    )
+    console.print(to_rich(measured.table()))
+    if out:
+        measured.write(out)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
     faces: Annotated[Path | None, typer.Option(help="Your own photographs instead of the embedded stills.")] = None,

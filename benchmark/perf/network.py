@@ -1,0 +1,239 @@
+"""The network and what feeds it: the loader, training steps alone and fed by the loader, and scoring."""
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from benchmark.perf.stage import Scale, Stage, medians, timed, wait_for
+from config.errors import InputError
+from config.processes import ALONE
+from config.schema import DetectorConfig
+from detectors import build_detector
+from detectors.base import AbstractDetector
+from preprocessing.samples import FaceSet
+from training.checkpoint import RunFolder
+from training.log import Display, NoJournal
+from training.step import Stepper, to_device
+from training.trainer import Run
+
+Work = Callable[[], object]
+MOST_CALLS = 500  # of a block
+WARM_CALLS = 3  # of a network that is compiled, before it is timed
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is trained and scored, and where.
+
+    Attributes:
+        config: the detector's, with the batch size and the number of loading processes to be measured.
+        device: where the network runs.
+        scale: how much is measured.
+    """
+
+    config: DetectorConfig
+    device: torch.device
+    scale: Scale
+
+    @property
+    def network(self) -> str:
+        """Its name, and what it is given."""
+        return f"{self.config.model_name}, {self.config.train_batchSize} x {self.config.resolution} px"
+
+    def detector(self) -> AbstractDetector:
+        """The network on the device, in channels_last, with random weights."""
+        detector = build_detector(self.config, pretrained=False)
+        detector.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return detector
+
+    def batch(self, detector: AbstractDetector) -> dict[str, Tensor]:
+        """A random batch on the CPU."""
+        return detector.example_batch(self.config.train_batchSize, torch.Generator().manual_seed(0))
+
+
+def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Stage]:
+    """The loader, a training step on a batch that is there already, and training's own loop over both.
+
+    The loop is `training.trainer.Run.train_epoch`, as `assay train` runs it. All take turns. What is fed is timed from
+    the end of its first batch or step, so that neither the start of processes nor an empty queue counts.
+
+    Args:
+        setting: what is trained.
+        faces: stored crops; they are gone through as often as needed.
+        folder: the run's, in which nothing is written.
+    """
+    config, device, scale = setting.config, setting.device, setting.scale
+    size, processes = config.train_batchSize, max(1, config.workers)
+    detector = setting.detector()
+    batch = setting.batch(detector)
+    steps = _calls_of_a_block(partial(Stepper(detector, config, device).step, [batch]), scale.block, device)
+    batches = max(steps, scale.batches * processes) + 1
+    run = Run(detector, _repeated(faces, batches * size), config, RunFolder(folder), device, ALONE)
+    clock = _Clock(device)
+
+    def load(number: int) -> float:
+        made = run.loader.epoch(2 * number)
+        next(made)
+        started = time.perf_counter()
+        count = sum(1 for _ in made)
+        return (time.perf_counter() - started) / (count * size)
+
+    def load_alone(number: int) -> None:
+        for index in range(len(faces)):
+            run.loader.sampler.recipe.sample(index, np.random.default_rng([number, index]))
+
+    def step() -> None:
+        run.stepper.step([batch])
+
+    def pass_alone() -> None:
+        losses, _ = run.stepper.objective(to_device(batch, device))
+        losses["overall"].backward()
+        run.stepper.optimizer.zero_grad()
+
+    def loop(number: int) -> float:
+        run.progress.epoch, run.progress.position = 2 * number + 1, batches - steps - 1
+        run.train_epoch(NoJournal(), clock, log_every=50, save_seconds=float("inf"))
+        return clock.seconds / (steps * size)
+
+    found = medians(
+        {
+            "load": load,
+            "load alone": timed(load_alone, len(faces) * processes),
+            "step": timed(partial(_repeat, step, steps), steps * size, device),
+            "pass": timed(partial(_repeat, pass_alone, steps), steps * size, device),
+            "loop": loop,
+        },
+        scale.rounds,
+    )
+    network, items = setting.network, steps * size
+    processes_used = f"{config.workers} process{'' if config.workers == 1 else 'es'}"
+    one = "one process reads, augments and converts, without batches" + (f", over {processes}" if processes > 1 else "")
+    passes = "forward and backward pass alone, without optimiser and metrics"
+    slower, slowest = "the slower of loader and train step, each alone", max(found["load"], found["step"])
+    return [
+        Stage("load", processes_used, "samples", (batches - 1) * size, found["load"], one, found["load alone"]),
+        Stage("train step", network, "images", items, found["step"], passes, found["pass"]),
+        Stage("load + train step", network, "images", items, found["loop"], slower, slowest),
+    ]
+
+
+def measure_scoring(setting: Setting) -> list[Stage]:
+    """A batch through the network as `assay evaluate` sends it: layouts and precisions beside each other."""
+    detector = setting.detector().eval()
+    contiguous = copy.deepcopy(detector).to(memory_format=torch.contiguous_format)
+    images = setting.batch(detector)["image"].to(setting.device)
+    channels_last = images.to(memory_format=torch.channels_last)
+    variants = {
+        "fp32 contiguous": _forward(contiguous, images, setting.device),
+        "fp32 channels_last": _forward(detector, channels_last, setting.device),
+        "bf16 channels_last": _forward(detector, channels_last, setting.device, torch.bfloat16),
+    }
+    return _beside_each_other("score", variants, setting)
+
+
+def measure_compiled(setting: Setting) -> list[Stage]:
+    """Training steps and scoring in bf16 and channels_last, as they are and through torch.compile.
+
+    Raises:
+        InputError: torch cannot compile here.
+    """
+    config, device = setting.config.model_copy(update={"precision": "bf16"}), setting.device
+    training: dict[str, Work] = {}
+    scoring: dict[str, Work] = {}
+    for name in ("bf16 channels_last", "bf16 channels_last, compiled"):
+        learner, scorer = setting.detector(), setting.detector().eval()
+        batch, stepper = setting.batch(learner), Stepper(learner, config, device)
+        if name.endswith("compiled"):
+            stepper.objective.compile()
+            scorer.compile()
+        images = batch["image"].to(device, memory_format=torch.channels_last)
+        training[name] = partial(stepper.step, [batch])
+        scoring[name] = _forward(scorer, images, device, torch.bfloat16)
+        try:
+            for _ in range(WARM_CALLS):
+                training[name]()
+                scoring[name]()
+        except (RuntimeError, OSError) as error:
+            raise InputError(f"--compile: torch cannot compile here: {_first_line(error)}") from error
+    return _beside_each_other("train step", training, setting) + _beside_each_other("score", scoring, setting)
+
+
+def _beside_each_other(kind: str, variants: Mapping[str, Work], setting: Setting) -> list[Stage]:
+    """Stages of the same work done in several ways, the fastest of which is the floor."""
+    calls = _calls_of_a_block(next(iter(variants.values())), setting.scale.block / len(variants) / 2, setting.device)
+    items = calls * setting.config.train_batchSize
+    measured = {name: timed(partial(_repeat, work, calls), items, setting.device) for name, work in variants.items()}
+    found = medians(measured, setting.scale.rounds)
+    floor = f"the fastest of these {len(variants)} ways"
+    return [
+        Stage(f"{kind} {name}", setting.network, "images", items, seconds, floor, min(found.values()))
+        for name, seconds in found.items()
+    ]
+
+
+def _forward(
+    detector: AbstractDetector, images: Tensor, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Work:
+    """A batch on the device scored as evaluation does it: fp32 without TF32, bf16 by autocast."""
+
+    def work() -> None:
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if device.type == "cuda" else nullcontext()
+        with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32), exact:
+            detector({"image": images}, inference=True)
+
+    return work
+
+
+def _calls_of_a_block(work: Work, seconds: float, device: torch.device) -> int:
+    """How often some work, which is done twice to find out, is to be done to take about so many seconds."""
+    work()
+    once = timed(partial(_repeat, work, 1), 1, device)(0)
+    return min(max(round(seconds / once), 1), MOST_CALLS)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _repeat(work: Work, calls: int, number: int) -> None:
+    for _ in range(calls):
+        work()
+
+
+def _repeated(faces: FaceSet, length: int) -> FaceSet:
+    """A set of so many faces, the given ones over and over."""
+    rows = pd.concat([faces.rows] * -(-length // len(faces)), ignore_index=True)
+    return FaceSet(rows[:length], with_landmark=faces.with_landmark)
+
+
+class _Clock(Display):
+    """Shows nothing, and notes the seconds from the end of an epoch's first step to that of its last."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__(Console(quiet=True), 1)
+        self._device = device
+        self._first = True
+        self._left = 0
+        self._started = 0.0
+        self.seconds = 0.0
+
+    def start_epoch(self, epoch: int, batches: int, position: int) -> None:
+        self._first, self._left = True, batches - position
+
+    def advance(self, batches: int) -> None:
+        self._left -= batches
+        if self._first or not self._left:
+            wait_for(self._device)
+        if self._first:
+            self._first, self._started = False, time.perf_counter()
+        self.seconds = time.perf_counter() - self._started

@@ -1,0 +1,105 @@
+"""`assay perf`: every stage is there with a time and a floor. How long they take is not tested."""
+
+import json
+import math
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import benchmark.perf.stage
+from benchmark.perf.run import Machine, Measurements
+from benchmark.perf.stage import Scale, Stage, medians, timed
+from config.errors import InputError
+from evaluation.scores import environment
+
+TINY = Scale(
+    rounds=1, batch=2, heights=(360,), scene=3, video=9, faces=4, batches=2, block=0.0, scores=640, resamples=5
+)
+SEARCH = ["detect exact", "detect fast", "align", "frame to PNG exact", "frame to PNG fast"]
+CROPS = ["encode PNG", "write LMDB", "read", "augment", "read, augment, convert"]
+TRAINING = ["load", "train step", "load + train step"]
+SCORING = ["score fp32 contiguous", "score fp32 channels_last", "score bf16 channels_last"]
+STAGES = ["decode", *SEARCH, *CROPS, *TRAINING, *SCORING, "all metrics", "bootstrap"]
+
+
+def stage(name: str, seconds: float) -> Stage:
+    """One whose floor takes three quarters of its time."""
+    return Stage(name, "256 px", "crops", 10, seconds, "what nobody can save", 0.75 * seconds)
+
+
+def test_every_stage_has_a_time_and_a_floor(assay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(benchmark.perf.stage, "QUICK", TINY)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = tmp_path / "perf.json"
+    network = ["--detector", "efficientnet_lite0", "--size", 64, "--device", "cpu", "--workers", 1]
+    answer = assay("perf", "--quick", *network, "--out", path)
+    assert answer.code == 0, answer.err
+    measured = Measurements.read(path)
+    assert [one.name for one in measured.stages] == STAGES
+    for one in measured.stages:
+        for number in (one.seconds, one.floor_seconds, one.per_second, one.of_floor, one.items):
+            assert math.isfinite(number)
+            assert number > 0
+        assert f"{one.name}, {one.on} [{one.unit}]" in answer.out
+        assert f"{one.name}, floor: {one.floor}" in answer.out
+    assert "frame to PNG, 360p: fast is" in answer.out
+    assert "efficientnet_lite0, 2 x 64 px" in answer.out
+    assert measured.device == "cpu"
+    assert measured.machine.cpu
+    assert "torch" in measured.machine.environment.packages
+    assert not list(tmp_path.glob("assay-perf-*"))
+
+
+def test_measurements_come_back_as_they_were(tmp_path: Path):
+    first, second = tmp_path / "perf.json", tmp_path / "again.json"
+    stages = (stage("read", 1 / 3), stage("detect exact", 0.3), stage("detect fast", 0.1))
+    measured = Measurements(Machine("a CPU", 2, 2, environment()), "cpu", "xception", None, TINY, stages)
+    measured.write(first)
+    assert Measurements.read(first) == measured
+    assert "detect, 256 px: fast is 3.0 times as fast as exact" in measured.table().footnotes
+    changed = json.loads(first.read_text())
+    changed["stages"][0].pop("seconds")
+    second.write_text(json.dumps(changed))
+    with pytest.raises(InputError, match=r"again\.json holds no measurements"):
+        Measurements.read(second)
+    with pytest.raises(InputError, match="cannot read"):
+        Measurements.read(tmp_path / "none.json")
+
+
+def test_speed_and_share_of_the_floor_follow_from_the_times():
+    assert stage("read", 0.02).per_second == pytest.approx(50)
+    assert stage("read", 0.02).of_floor == pytest.approx(0.75)
+
+
+def test_the_median_is_of_all_rounds_but_the_first_and_all_take_turns():
+    seen = []
+
+    def variant(name: str, times: list[float]):
+        def measured(number: int) -> float:
+            seen.append((number, name))
+            return times[number]
+
+        return measured
+
+    found = medians({"a": variant("a", [9, 1, 5, 2]), "b": variant("b", [0, 4, 4, 7])}, rounds=3)
+    assert found == {"a": 2, "b": 4}
+    assert seen == [(number, name) for number in range(4) for name in "ab"]
+
+
+def test_time_is_for_one_item(monkeypatch: pytest.MonkeyPatch):
+    now = iter([10.0, 13.0])
+    monkeypatch.setattr(benchmark.perf.stage.time, "perf_counter", lambda: next(now))
+    given = []
+    assert timed(given.append, items=6)(4) == pytest.approx(0.5)
+    assert given == [4]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [(["--detector", "xceptoin"], "did you mean 'xception'"), (["--device", "cuda:99"], "no such device")],
+)
+def test_a_mistake_is_one_sentence(assay, arguments: list[str], sentence: str):
+    answer = assay("perf", *arguments)
+    assert answer.code == 2
+    assert sentence in answer.err
