@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,7 @@ META_KEY = b"__meta__"
 ROWS_PREFIX = b"__rows__/"
 FIRST_MAP_SIZE = 1 << 26
 LONGEST_KEY = 511
+LITTLE_SPACE = 1 << 20
 # Meta entries that decide what the pixels are; the others (versions) are only recorded.
 DECISIVE = ("format", "dataset", "profile", "predictor_sha256", "encoder")
 # LMDB lets a process open a file once: stores of the same folder share the environment while any of them lives.
@@ -141,7 +143,7 @@ class FaceStoreWriter:
             path.mkdir(parents=True, exist_ok=True)
             self._env = lmdb.open(str(path), map_size=FIRST_MAP_SIZE, meminit=False)
         except (OSError, lmdb.Error) as error:
-            raise InputError(f"cannot write the face store {path}: {error}") from None
+            raise _not_written(path, error) from None
         _refuse_cut_short(path, self._env)
         stored = self._json(META_KEY)
         if stored is None:
@@ -172,7 +174,7 @@ class FaceStoreWriter:
         try:
             self._env.sync(True)
         except lmdb.Error as error:
-            raise InputError(f"cannot write the face store {self.path}: {error}") from None
+            raise _not_written(self.path, error) from None
         finally:
             self._env.close()
 
@@ -194,7 +196,7 @@ class FaceStoreWriter:
             except lmdb.MapFullError:
                 self._env.set_mapsize(self._env.info()["map_size"] * 2)
             except lmdb.Error as error:
-                raise InputError(f"cannot write the face store {self.path}: {error}") from None
+                raise _not_written(self.path, error) from None
 
 
 def _open_read_only(path: Path) -> lmdb.Environment:
@@ -212,6 +214,13 @@ def _open_read_only(path: Path) -> lmdb.Environment:
         _refuse_cut_short(path, env)
         _open[os.getpid(), path] = env
     return env
+
+
+def _not_written(path: Path, error: Exception) -> InputError:
+    """LMDB calls a full disk an input/output error."""
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    is_full = path.is_dir() and shutil.disk_usage(path).free < LITTLE_SPACE
+    return InputError(f"cannot write the face store {path}: {'no space left on device' if is_full else reason}")
 
 
 def _damaged(path: Path) -> InputError:
