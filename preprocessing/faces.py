@@ -16,7 +16,7 @@ import numpy.typing as npt
 from config.schema import Profile
 from preprocessing.clips import Image
 from preprocessing.landmarks import Predictor, load_predictor, predict
-from preprocessing.search import SMALLEST_BOX, Box, FaceSearch, largest, same_face
+from preprocessing.search import CONFIDENT, SMALLEST_BOX, Box, FaceSearch, largest, same_face
 
 # Upper lid left, upper lid right, nose tip, and the points after the two mouth corners, in 81-point numbering.
 ALIGNMENT_POINTS = (37, 44, 30, 49, 55)
@@ -165,10 +165,13 @@ class FaceCropper:
 
     def _find_in_crop(self, crop: Image) -> Box | None:
         """The face of a crop. DeepfakeBench's search sees a BGR image and takes the most confident face."""
-        width = ALIGNED_WIDTH / self.profile.scale * self.profile.resolution
-        if self.profile.mode == "fast" and (boxes := self._search.at_least(crop, width)):
+        if self.profile.mode == "fast":
+            width = ALIGNED_WIDTH / self.profile.scale * self.profile.resolution
             middle = complex(*crop.shape[:2]) / 2
-            return min(boxes, key=lambda box: abs(box.centre - middle))
+            boxes = self._search.at_least(crop, width)
+            nearest = min(boxes, key=lambda box: abs(box.centre - middle), default=None)
+            if nearest and nearest.score >= CONFIDENT:
+                return nearest
         return next(iter(self._search.exact(crop)), None)
 
 

@@ -24,6 +24,7 @@ SHORT_SIDE = 480  # pixels, to which the whole frame is brought for the first se
 MARGIN = 1.0  # of the last face's width, on each side of it
 LEVELS_ABOVE = 1  # of the last face's own level, where the search around it begins
 LEVELS_OF_A_DOUBLING = 4  # (6/5)^4 is about 2
+CONFIDENT = 0.5  # dlib's confidence: a face at the edge of what a cheap search sees has less, and a box too large
 SAME_PLACE = 1.0  # of the last face's width: how far its centre may have gone
 SAME_SIZE = 1.6  # factor
 
@@ -94,7 +95,7 @@ class FaceSearch:
             last: the face in an earlier frame of the clip.
 
         Returns:
-            The face, or None if there is none of about its size that has moved by less than its width.
+            The face, or None if there is none for certain of about its size that has moved by less than its width.
         """
         # The window begins on the grid that the exact search has at the face's own level, so that boxes fall together.
         level = self._level_at(SMALLEST_BOX / last.width)
@@ -104,7 +105,8 @@ class FaceSearch:
         if not window.size:
             return None
         scale = min(level / PYRAMID_STEP**LEVELS_ABOVE, 2.0**self.upsample)
-        return same_face(self._run_scaled(window, scale, left, top), last)
+        found = same_face(self._run_scaled(window, scale, left, top), last)
+        return found if found and found.score >= CONFIDENT else None
 
     def at_least(self, image: Image, width: float) -> list[Box]:
         """Faces of an image that are at least so wide, most confident first.
@@ -116,11 +118,13 @@ class FaceSearch:
         return self._run_scaled(image, self._level_at(SMALLEST_BOX / width))
 
     def cascade(self, rgb: Image) -> Iterator[list[Box]]:
-        """Searches of the whole frame from cheap to exact, those that found something."""
+        """What searches of the whole frame find, from cheap to exact: those where the largest face is certain."""
         scale = self._level_at(SHORT_SIDE / min(rgb.shape[:2]))
         for level in (scale, scale / PYRAMID_STEP**LEVELS_OF_A_DOUBLING):
-            if level < 2**self.upsample and (boxes := self._run_scaled(rgb, level)):
-                yield boxes
+            if level < 2**self.upsample:
+                boxes = self._run_scaled(rgb, level)
+                if boxes and largest(boxes).score >= CONFIDENT:
+                    yield boxes
         if boxes := self.exact(rgb):
             yield boxes
 
