@@ -22,7 +22,7 @@ from evaluation.parts import Parts, Scores, chunk_size, fingerprint
 from evaluation.scores import CLEAN, ScoreWriter, environment, git_commit
 from preprocessing.operators import to_network_input, to_network_landmark
 from preprocessing.samples import BrokenSampleError, FaceSet, spread
-from preprocessing.workers import worker_context
+from preprocessing.workers import settle, worker_context
 
 ROWS_AT_ONCE = 65_536
 BROKEN_VALUE = "broken value in store"
@@ -81,6 +81,7 @@ def predict(
         num_workers=workers if batches else 0,
         multiprocessing_context=worker_context() if workers and batches else None,
         collate_fn=_collate,
+        worker_init_fn=settle,
         pin_memory=device.type == "cuda",
     )
     was_training = detector.training

@@ -1,17 +1,14 @@
 """Engines: who runs the workers that clips are handed to. Each gives results in the order of the clips."""
 
 import logging
-import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import parent_process
 from typing import Any, TypeVar
 
 from config.errors import InputError, unknown
-from preprocessing.workers import worker_context
+from preprocessing.workers import settle, worker_context
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -102,7 +99,7 @@ class _Worker:
 
     @classmethod
     def start(cls, start: Start[Any, Any]) -> None:
-        threading.Thread(target=_die_with_parent, daemon=True).start()
+        settle()
         cls.work = staticmethod(start())
 
     @classmethod
@@ -118,11 +115,3 @@ class _Actor:
 
     def run(self, item: Any) -> Any:
         return self.work(item)
-
-
-def _die_with_parent() -> None:
-    """A pool's workers hold both ends of its queue: when the parent is killed, nothing else would tell them."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

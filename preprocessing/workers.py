@@ -2,7 +2,11 @@
 
 import multiprocessing
 import os
+import threading
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+
+import cv2
 
 # What workers would otherwise import one by one.
 HEAVY_LIBRARIES = ["cv2", "dlib", "pandas", "torch"]
@@ -24,3 +28,23 @@ def worker_context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(HEAVY_LIBRARIES)
     return context
+
+
+def settle(number: int = 0) -> None:
+    """What a worker process does first: one OpenCV thread, since workers are the parallelism, and an end of its own.
+
+    Workers hold both ends of the pipes that they wait on, and their parent is the server: if the process that they
+    work for is killed, nothing else would tell them.
+
+    Args:
+        number: which worker, as torch's loaders say; without effect.
+    """
+    cv2.setNumThreads(0)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(process: BaseProcess) -> None:
+    process.join()
+    os._exit(1)

@@ -128,3 +128,32 @@ def _work(work: Work, arguments: tuple[Any, ...]) -> None:
 def _command(arguments: list[str]) -> None:
     sys.argv = ["assay", *arguments]
     main()
+
+
+def workers_of(pid: int) -> list[int]:
+    """All processes below one."""
+
+    def below(pid: int) -> Iterator[int]:
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            yield int(child)
+            yield from below(int(child))
+
+    return list(below(pid)) if Path("/proc").is_dir() else []
+
+
+def gone(pids: list[int]) -> bool:
+    """Whether processes end within a few seconds."""
+    until = time.monotonic() + 10
+    while any(alive(pid) for pid in pids):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

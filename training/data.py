@@ -5,14 +5,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from config.errors import InputError
 from config.processes import ALONE, Group
-from preprocessing.workers import worker_context
+from preprocessing.workers import settle, worker_context
 from training.errors import TrainingError
 from training.recipes import Indices, Recipe, TrainingSample
 
@@ -127,7 +126,7 @@ class Loader:
             multiprocessing_context=worker_context() if workers else None,
             persistent_workers=workers > 0,
             pin_memory=pin_memory,
-            worker_init_fn=_use_one_thread,
+            worker_init_fn=settle,
             generator=Generator(),  # torch's own generator stays as the loop left it
         )
 
@@ -166,8 +165,3 @@ class Loader:
 def sample_rng(seed: int, draw: Draw) -> np.random.Generator:
     """The generator of one draw: the same in any process and at any time."""
     return np.random.default_rng([seed, *draw])
-
-
-def _use_one_thread(worker: int) -> None:
-    """Workers are the parallelism; OpenCV's threads on top of them only get in each other's way."""
-    cv2.setNumThreads(0)

@@ -17,7 +17,6 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -41,7 +40,7 @@ from benchmark.demo.portraits import Portrait, find_pictures, frame_face, read_p
 from config.errors import InputError
 from config.files import write_text
 from preprocessing.landmarks import find_predictor
-from preprocessing.workers import cores, worker_context
+from preprocessing.workers import cores, settle, worker_context
 
 STILLS = Path(__file__).parent / "stills"
 FRAMES = 24
@@ -322,5 +321,5 @@ def _is_made(forgery: Forgery) -> bool:
 
 def _one_thread() -> None:
     """Workers compute on one thread each: results do not depend on the number of cores, and workers do not compete."""
-    cv2.setNumThreads(1)
+    settle()
     threadpool_limits(1)

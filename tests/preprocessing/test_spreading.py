@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from preprocessing.shards import Shard, merge_shards
 from preprocessing.store import FaceStore
 from tests.faces import still
 from tests.media import write_video
+from tests.processes import gone, workers_of
 
 CUSTOM = load_config(DatasetConfig, "custom")
 PROFILE = load_config(Profile, "dfb", ["num_frames=3"])
@@ -162,32 +162,3 @@ def stored(data: Path) -> int:
     """Crops that are in the store of a process at work."""
     folder = data / "dfb" / store_name("custom")
     return len(list(FaceStore(folder).keys())) if (folder / "data.mdb").is_file() else 0
-
-
-def workers_of(pid: int) -> list[int]:
-    """All processes below one."""
-
-    def below(pid: int) -> Iterator[int]:
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            yield int(child)
-            yield from below(int(child))
-
-    return list(below(pid)) if Path("/proc").is_dir() else []
-
-
-def gone(pids: list[int]) -> bool:
-    """Whether processes end within a few seconds."""
-    until = time.monotonic() + 10
-    while any(alive(pid) for pid in pids):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def alive(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    try:
-        return status.read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
