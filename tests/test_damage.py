@@ -187,6 +187,7 @@ def test_a_damaged_store_gives_its_faces_or_names_the_broken_ones(folder: Path, 
     answers(read)
 
 
+@pytest.mark.filterwarnings("ignore:Reading .*additional header parsing")
 @SETTINGS
 @given(damage=damages(), header=st.text("0123456789(),'{}: <i48Lbf", max_size=60))
 def test_damaged_landmarks_are_81_points_or_refused(damage, header: str):
