@@ -26,7 +26,7 @@ def measure_decoding(video: Path, height: int, scale: Scale) -> list[Stage]:
             "read": timed(lambda _: list(read_frames((video,), wanted)), scale.video),
             "grab": timed(lambda _: _grab_all(video), scale.video),
         },
-        scale.rounds,
+        scale,
     )
     floor = "OpenCV decodes the same video and hands over no picture"
     on = f"{height}p, 1 in {WANTED} taken"
@@ -79,7 +79,7 @@ def measure_search(frames: list[Image], profile: Profile, predictor: Predictor, 
             "align": timed(lambda _: [align(*entry) for entry in clip], count),
             "align bare": timed(lambda _: [align_bare(*entry, matrix) for entry in clip], count),
         },
-        scale.rounds,
+        scale,
     )
     size = f"{frames[0].shape[0]}p"
     searches = "the two searches alone, in the frame and in the crop"

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from benchmark.perf.stage import Scale, Stage, medians, timed, wait_for
+from benchmark.perf.stage import Measured, Scale, Stage, medians, timed, wait_for
 from config.errors import InputError
 from config.processes import ALONE
 from config.schema import DetectorConfig
@@ -57,15 +57,16 @@ class Setting:
         return detector
 
     def batch(self, detector: AbstractDetector) -> dict[str, Tensor]:
-        """A random batch on the CPU."""
-        return detector.example_batch(self.config.train_batchSize, torch.Generator().manual_seed(0))
+        """A random batch on the CPU, for a GPU in page-locked memory, as the loader gives it."""
+        batch = detector.example_batch(self.config.train_batchSize, torch.Generator().manual_seed(0))
+        return {key: value.pin_memory() for key, value in batch.items()} if self.device.type == "cuda" else batch
 
 
 def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Stage]:
     """The loader, a training step on a batch that is there already, and training's own loop over both.
 
-    The loop is `training.trainer.Run.train_epoch`, as `assay train` runs it. All take turns. What is fed is timed from
-    the end of its first batch or step, so that neither the start of processes nor an empty queue counts.
+    The loop is `training.trainer.Run.train_epoch`, as `assay train` runs it. All take turns, and each is timed from the
+    end of its first batch or step, so that neither the start of processes nor an empty queue counts.
 
     Args:
         setting: what is trained.
@@ -88,12 +89,9 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
         count = sum(1 for _ in made)
         return (time.perf_counter() - started) / (count * size)
 
-    def load_alone(number: int) -> None:
+    def load_alone() -> None:
         for index in range(len(faces)):
-            run.loader.sampler.recipe.sample(index, np.random.default_rng([number, index]))
-
-    def step() -> None:
-        run.stepper.step([batch])
+            run.loader.sampler.recipe.sample(index, np.random.default_rng(index))
 
     def pass_alone() -> None:
         losses, _ = run.stepper.objective(to_device(batch, device))
@@ -108,12 +106,12 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
     found = medians(
         {
             "load": load,
-            "load alone": timed(load_alone, len(faces) * processes),
-            "step": timed(partial(_repeat, step, steps), steps * size, device),
-            "pass": timed(partial(_repeat, pass_alone, steps), steps * size, device),
+            "load alone": _after_the_first(load_alone, 1, len(faces) * processes, device),
+            "step": _after_the_first(partial(run.stepper.step, [batch]), steps, size, device),
+            "pass": _after_the_first(pass_alone, steps, size, device),
             "loop": loop,
         },
-        scale.rounds,
+        scale,
     )
     network, items = setting.network, steps * size
     processes_used = f"{config.workers} process{'' if config.workers == 1 else 'es'}"
@@ -150,7 +148,7 @@ def measure_compiled(setting: Setting) -> list[Stage]:
     config, device = setting.config.model_copy(update={"precision": "bf16"}), setting.device
     training: dict[str, Work] = {}
     scoring: dict[str, Work] = {}
-    for name in ("bf16 channels_last", "bf16 channels_last, compiled"):
+    for name in ("bf16", "bf16, compiled"):
         learner, scorer = setting.detector(), setting.detector().eval()
         batch, stepper = setting.batch(learner), Stepper(learner, config, device)
         if name.endswith("compiled"):
@@ -173,7 +171,7 @@ def _beside_each_other(kind: str, variants: Mapping[str, Work], setting: Setting
     calls = _calls_of_a_block(next(iter(variants.values())), setting.scale.block / len(variants) / 2, setting.device)
     items = calls * setting.config.train_batchSize
     measured = {name: timed(partial(_repeat, work, calls), items, setting.device) for name, work in variants.items()}
-    found = medians(measured, setting.scale.rounds)
+    found = medians(measured, setting.scale)
     floor = f"the fastest of these {len(variants)} ways"
     return [
         Stage(f"{kind} {name}", setting.network, "images", items, seconds, floor, min(found.values()))
@@ -192,6 +190,17 @@ def _forward(
             detector({"image": images}, inference=True)
 
     return work
+
+
+def _after_the_first(work: Work, calls: int, items: int, device: torch.device) -> Measured:
+    """Measures calls that follow on one that is not counted; each goes through so many items."""
+    rest = timed(partial(_repeat, work, calls), calls * items, device)
+
+    def measured(number: int) -> float:
+        work()
+        return rest(number)
+
+    return measured
 
 
 def _calls_of_a_block(work: Work, seconds: float, device: torch.device) -> int:

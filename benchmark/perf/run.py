@@ -85,7 +85,7 @@ class Measurements:
         where = f"{self.machine.cpu}, {self.machine.cores} cores, torch with {self.machine.threads} threads"
         gpu = f", {self.machine.environment.gpu}" if self.device.startswith("cuda") else ""
         return Table(
-            caption=f"Speed on {where}{gpu}: medians of {self.scale.rounds} rounds",
+            caption=f"Speed on {where}{gpu}: medians of at most {self.scale.rounds} rounds",
             row_header="Stage",
             rows=tuple(f"{stage.name}, {stage.on} [{stage.unit}]" for stage in self.stages),
             columns=columns,

@@ -52,7 +52,7 @@ def measure_samples(faces: FaceSet, config: DetectorConfig, folder: Path, scale:
         "sample": timed(lambda _: [recipe.sample(index, rng) for index in range(number)], number),
     }
     try:
-        found = medians(measured | parts, scale.rounds)
+        found = medians(measured | parts, scale)
     finally:
         writer.close()
     bare = sum(share * found[name] for name, (share, _) in _bare_operations(crops[0], config.data_aug).items())

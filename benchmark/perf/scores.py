@@ -28,7 +28,7 @@ def measure_metrics(scale: Scale) -> list[Stage]:
             ),
             "sums": timed(lambda _: [np.cumsum(drawn[videos]) for _ in range(scale.resamples)], scale.resamples),
         },
-        scale.rounds,
+        scale,
     )
     on = f"{count:,} frames"
     sums = "how often each frame is drawn, summed up once in another order"

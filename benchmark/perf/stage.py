@@ -50,6 +50,7 @@ class Scale:
 
     Attributes:
         rounds: how often each stage is timed, after one round that is not counted.
+        patience: seconds after which no further round is begun.
         batch: faces that the network is given at once.
         heights: of the frames in which faces are searched, in pixels.
         scene: frames of each scene.
@@ -62,6 +63,7 @@ class Scale:
     """
 
     rounds: int = 5
+    patience: float = 75.0
     batch: int = 8
     heights: tuple[int, ...] = (720, 1080)
     scene: int = 32
@@ -74,7 +76,7 @@ class Scale:
 
 
 FULL = Scale()
-QUICK = Scale(rounds=2, batch=4, video=48, faces=16, batches=12, block=1.0, resamples=50)
+QUICK = Scale(rounds=2, patience=15.0, batch=4, video=48, faces=16, batches=12, block=1.0, resamples=50)
 
 
 def timed(work: Callable[[int], object], items: int, device: torch.device | None = None) -> Measured:
@@ -96,12 +98,16 @@ def timed(work: Callable[[int], object], items: int, device: torch.device | None
     return measured
 
 
-def medians(variants: Mapping[str, Measured], rounds: int) -> dict[str, float]:
+def medians(variants: Mapping[str, Measured], scale: Scale) -> dict[str, float]:
     """Seconds for an item of each variant: the median of some rounds, in each of which all take their turn.
 
-    What slows the machine down for a while then slows all of them. A first round warms up and is not counted.
+    What slows the machine down for a while then slows all of them. A first round warms up and is not counted; a slow
+    machine gets fewer rounds, but one at least.
     """
-    seen = [{name: measured(number) for name, measured in variants.items()} for number in range(rounds + 1)]
+    seen: list[dict[str, float]] = []
+    started = time.monotonic()
+    while len(seen) < 2 or (len(seen) <= scale.rounds and time.monotonic() - started < scale.patience):
+        seen.append({name: measured(len(seen)) for name, measured in variants.items()})
     return {name: statistics.median(times[name] for times in seen[1:]) for name in variants}
 
 

@@ -82,9 +82,12 @@ def test_the_median_is_of_all_rounds_but_the_first_and_all_take_turns():
 
         return measured
 
-    found = medians({"a": variant("a", [9, 1, 5, 2]), "b": variant("b", [0, 4, 4, 7])}, rounds=3)
-    assert found == {"a": 2, "b": 4}
+    variants = {"a": variant("a", [9, 1, 5, 2]), "b": variant("b", [0, 4, 4, 7])}
+    assert medians(variants, Scale(rounds=3)) == {"a": 2, "b": 4}
     assert seen == [(number, name) for number in range(4) for name in "ab"]
+    seen.clear()
+    assert medians(variants, Scale(rounds=3, patience=0)) == {"a": 1, "b": 4}
+    assert seen == [(number, name) for number in range(2) for name in "ab"]
 
 
 def test_time_is_for_one_item(monkeypatch: pytest.MonkeyPatch):
