@@ -76,10 +76,11 @@ def fancy_pca(image: Image, alphas: npt.NDArray[np.float64]) -> Image:
         image: (H, W, 3) uint8 RGB.
         alphas: (3,) weights, drawn from N(0, 0.1) in the paper; the first belongs to the smallest eigenvalue.
     """
-    planes = [channel.ravel().astype(np.float64) for channel in cv2.split(image)]
-    means = np.array([plane.mean() for plane in planes])
-    products = np.array([[float(a @ b) for b in planes] for a in planes])
-    covariance = (products / planes[0].size - np.outer(means, means)) / 255**2
+    count = image.shape[0] * image.shape[1]
+    means = np.array(cv2.sumElems(image)[:3]) / count
+    # Not numpy's product: its BLAS starts threads, which get in the way of other loading processes and of the network.
+    products = cv2.mulTransposed(image.reshape(-1, 3), True, dtype=cv2.CV_64F)
+    covariance = (products / count - np.outer(means, means)) / 255**2
     eigenvalues, vectors = np.linalg.eigh(covariance)
     vectors *= np.copysign(1.0, vectors.sum(axis=0))
     return _apply_curve(image, _LEVELS[:, None] + 255 * (vectors @ (alphas * eigenvalues)))
