@@ -24,7 +24,7 @@ from evaluation.plots import boxed_faces, save_figure, timeline
 from evaluation.scoring import predict
 from preprocessing.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Image, UnreadableMediaError, read_frames, read_image
 from preprocessing.faces import Face, FaceCropper, Skip
-from preprocessing.landmarks import COMPACT_GIT_BLOB, Predictor, find_predictor
+from preprocessing.landmarks import COMPACT_GIT_BLOB, Predictor, predictor_of
 from preprocessing.samples import FaceSet, Sample
 from preprocessing.search import Box
 
@@ -190,7 +190,7 @@ def infer_files(
     """
     targets = _targets(files, out) if out else {}
     crops = load_config(Profile, profile, [] if frames is None else [f"num_frames={frames}", "stride=null"])
-    predictor = find_predictor(landmarks or (Path(crops.landmarks) if crops.landmarks else None))
+    predictor = predictor_of(crops, landmarks)
     scorer = FileScorer(load_detector(weights, detector_name, (), device), crops, predictor, all_faces)
     results = []
     for path in files:

@@ -8,7 +8,7 @@ from rich.console import Console
 from benchmark.progress import progress
 from config.load import load_config
 from config.schema import DatasetConfig, Profile
-from preprocessing.landmarks import find_predictor
+from preprocessing.landmarks import predictor_of
 from preprocessing.manifest import coverage
 from preprocessing.pipeline import manifest_path, preprocess
 from preprocessing.samples import predictor_name
@@ -41,7 +41,7 @@ def preprocess_dataset(
     changes = [f"{key}={value}" for key, value in wanted.items() if value is not None]
     share = Shard.parse(shard) if shard else None
     config, crops = load_config(DatasetConfig, dataset), load_config(Profile, profile, changes)
-    predictor = find_predictor(landmarks or (Path(crops.landmarks) if crops.landmarks else None))
+    predictor = predictor_of(crops, landmarks)
     with progress(f"preprocess {config.name}", console) as report:
         rows = preprocess(
             config,

@@ -94,7 +94,7 @@ def predict(
                 data = {"image": images, "label": torch.as_tensor(faces.labels[indices], device=device)}
                 if landmarks is not None:
                     data["landmark"] = landmarks.to(device)
-                with _inference(device, precision):
+                with inference(device, precision):
                     scores = detector(data, inference=True)["prob"].double().cpu().numpy()
             yield Batch(indices, scores, broken)
     finally:
@@ -253,8 +253,13 @@ def _check(batch: Batch, faces: FaceSet) -> None:
 
 
 @contextmanager
-def _inference(device: torch.device, precision: str) -> Iterator[None]:
-    """Forward passes without gradients; on a GPU convolutions without TF32, whose scores would differ from a CPU's."""
+def inference(device: torch.device, precision: str) -> Iterator[None]:
+    """Forward passes without gradients; on a GPU convolutions without TF32, whose scores would differ from a CPU's.
+
+    Args:
+        device: where the network runs.
+        precision: "fp32", or "bf16" by autocast.
+    """
     exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if device.type == "cuda" else nullcontext()
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"), exact:
         yield

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.errors import InputError
+from config.schema import Profile
 from preprocessing.predictor_file import number_of_points
 
 if TYPE_CHECKING:
@@ -110,6 +111,11 @@ def find_predictor(given: Path | None = None, environ: Mapping[str, str] = os.en
         raise InputError(f"{subject} predicts {points} points; expected one of {PARTS} points")
     blob = git_blob_hash(content)
     return Predictor(path, _KNOWN.get(blob, "custom"), blob, hashlib.sha256(content).hexdigest())
+
+
+def predictor_of(profile: Profile, given: Path | None = None) -> Predictor:
+    """The predictor to use with a profile: the given file, else the profile's own, else as `find_predictor`."""
+    return find_predictor(given or (Path(profile.landmarks) if profile.landmarks else None))
 
 
 def load_predictor(predictor: Predictor) -> "dlib.shape_predictor":

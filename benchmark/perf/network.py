@@ -3,7 +3,6 @@
 import copy
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from config.processes import ALONE
 from config.schema import DetectorConfig
 from detectors import build_detector
 from detectors.base import AbstractDetector
+from evaluation.scoring import inference
 from preprocessing.samples import FaceSet
 from training.checkpoint import RunFolder
 from training.log import Display, NoJournal
@@ -132,9 +132,9 @@ def measure_scoring(setting: Setting) -> list[Stage]:
     images = setting.batch(detector)["image"].to(setting.device)
     channels_last = images.to(memory_format=torch.channels_last)
     variants = {
-        "fp32 contiguous": _forward(contiguous, images, setting.device),
-        "fp32 channels_last": _forward(detector, channels_last, setting.device),
-        "bf16 channels_last": _forward(detector, channels_last, setting.device, torch.bfloat16),
+        "fp32 contiguous": _forward(contiguous, images, setting.device, "fp32"),
+        "fp32 channels_last": _forward(detector, channels_last, setting.device, "fp32"),
+        "bf16 channels_last": _forward(detector, channels_last, setting.device, "bf16"),
     }
     return _beside_each_other("score", variants, setting)
 
@@ -156,7 +156,7 @@ def measure_compiled(setting: Setting) -> list[Stage]:
             scorer.compile()
         images = batch["image"].to(device, memory_format=torch.channels_last)
         training[name] = partial(stepper.step, [batch])
-        scoring[name] = _forward(scorer, images, device, torch.bfloat16)
+        scoring[name] = _forward(scorer, images, device, "bf16")
         try:
             for _ in range(WARM_CALLS):
                 training[name]()
@@ -179,14 +179,11 @@ def _beside_each_other(kind: str, variants: Mapping[str, Work], setting: Setting
     ]
 
 
-def _forward(
-    detector: AbstractDetector, images: Tensor, device: torch.device, dtype: torch.dtype = torch.float32
-) -> Work:
-    """A batch on the device scored as evaluation does it: fp32 without TF32, bf16 by autocast."""
+def _forward(detector: AbstractDetector, images: Tensor, device: torch.device, precision: str) -> Work:
+    """A batch on the device scored as evaluation does it."""
 
     def work() -> None:
-        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if device.type == "cuda" else nullcontext()
-        with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32), exact:
+        with inference(device, precision):
             detector({"image": images}, inference=True)
 
     return work
