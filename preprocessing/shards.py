@@ -68,7 +68,8 @@ def merge_shards(whole: Path) -> pd.DataFrame:
         InputError: there is no shard, one is missing, they were made in different ways, or two hold the same clip.
     """
     folder = whole.parent / FOLDER / whole.stem
-    counts = {int(path.stem.rpartition("-")[2]) for path in folder.glob("*-of-*.parquet")}
+    endings = {path.stem.rpartition("-of-")[2] for path in folder.glob("*-of-*.parquet")}
+    counts = {int(ending) for ending in endings if ending.isdecimal()}
     if not counts:
         raise InputError(f"no shards of {whole.stem} in {folder}; make them with 'assay preprocess --shard i/n'")
     if len(counts) > 1:

@@ -81,7 +81,8 @@ class RunFolder:
 
     def epochs(self) -> list[tuple[int, Path]]:
         """The epochs whose weights are kept, counted from 0, and these."""
-        return [(int(path.stem) - 1, path) for path in sorted((self.path / "epochs").glob("*.safetensors"))]
+        kept = sorted((self.path / "epochs").glob("*.safetensors"))
+        return [(int(path.stem) - 1, path) for path in kept if path.stem.isdecimal()]
 
 
 def open_run(path: Path, config: DetectorConfig, resume: bool) -> RunFolder:

@@ -108,6 +108,7 @@ def test_the_epoch_chosen_on_the_test_set_stands_apart(assay, media: Path, tmp_p
     for setting in ("workers=0", "nEpochs=3", "train_batchSize=6", "resolution=96", "metric_scoring=ap"):
         train += ["--set", setting]
     assert assay(*train).code == 0
+    (run / "epochs" / "notes.safetensors").write_bytes(b"no epoch")
     evaluate = ["evaluate", run, "--test", "custom", "--data", data, "--workers", 0, "--precision", "fp32"]
     assert assay(*evaluate).code == 0
     assert assay(*evaluate, "--protocol", "dfb_legacy").code == 0

@@ -74,6 +74,7 @@ def test_a_merge_waits_for_all_shards(root: Path, tmp_path: Path):
     with pytest.raises(InputError, match="--shard i/n"):
         merge_shards(whole)
     run(root, tmp_path, shard=Shard(1, 3))
+    (whole.parent / "shards" / "custom" / "copy-of-mine.parquet").write_bytes(b"not a shard")
     with pytest.raises(InputError, match=r"2 of 3 shards are not finished, such as 2-of-3"):
         merge_shards(whole)
     run(root, tmp_path, shard=Shard(1, 2))
