@@ -194,24 +194,85 @@ class Profile(Schema):
     landmarks: str | None = None
 
 
+Split = Literal["train", "val", "test"]
+
+
 class ClassConfig(Schema):
-    """One class of a data set: the folder that holds it below the root, and what its media are."""
+    """One class of a data set: where its media lie below the root, and what they are.
+
+    `folder` is a path or several to choose from: the first that is there is taken, upper and lower case alike. In it
+    `{split}` stands for a split's folder and `{compression}` for a level. An `optional` class is not missed.
+    """
 
     class_name: str
     label: Literal[0, 1]
     method: str
-    folder: str
+    folder: str | list[str] = ""
     masks: str | None = None
+    optional: bool = False
+
+    @property
+    def folders(self) -> list[str]:
+        """The paths to choose from."""
+        return [self.folder] if isinstance(self.folder, str) else self.folder
+
+
+class Count(Schema):
+    """How many videos (or still images) of a class a whole copy holds in a split; of each compression level."""
+
+    class_name: str
+    split: Split
+    media: int = Field(ge=0)
+
+
+class Card(Schema):
+    """What a user must know of a data set before using it.
+
+    `rules` are what this project decides where the data set leaves something open, and `from_memory` are statements
+    without a source at hand: to be checked against the official page.
+    """
+
+    paper: str = ""
+    access: str = ""
+    licence: str = ""
+    expected: list[Count] = []
+    defects: list[str] = []
+    rules: list[str] = []
+    from_memory: list[str] = []
+    tables: list[str] = []
 
 
 class DatasetConfig(Schema):
-    """A data set: config/datasets/NAME.yaml. `layout` names the code that walks its folders."""
+    """A data set: config/datasets/NAME.yaml.
+
+    `layout` names the code that walks its folders; `splits` the folder that `{split}` stands for, by default the
+    split's name. `listing` is a CSV of media, relative to the root, for layout `csv`. `crops` says that its media are
+    aligned face crops already. `parts` are selections of its classes that have names of their own; a part with the data
+    set's own name is what the plain name means.
+    """
 
     name: str
     title: str
     layout: str
-    classes: list[ClassConfig] = Field(min_length=1)
+    classes: list[ClassConfig] = []
     compressions: list[Literal["raw", "c23", "c40"]] = []
-    source: str = ""
-    licence: str = ""
+    splits: dict[Split, str] = {}
+    listing: str | None = None
+    crops: bool = False
+    parts: dict[str, list[str]] = {}
+    card: Card = Card()
     note: str = ""
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "DatasetConfig":
+        if not self.classes and self.layout != "csv":
+            raise ValueError("classes: a data set has at least one class")
+        known = {entry.class_name for entry in self.classes}
+        for part, names in self.parts.items():
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"parts.{part}: no class is called '{name}'")
+        for count in self.card.expected:
+            if count.class_name not in known:
+                raise ValueError(f"card.expected: no class is called '{count.class_name}'")
+        return self

@@ -30,7 +30,7 @@ def list_clips(config: DatasetConfig, root: Path, compression: str | None = None
         raise InputError(f"--root: no such folder: {root}")
     clips = [clip for clip in LAYOUT[config.layout](config, root) if compression in (None, clip.compression)]
     if not clips:
-        expected = ", ".join(entry.folder for entry in config.classes)
+        expected = ", ".join(entry.folders[0] for entry in config.classes)
         level = f" of compression {compression}" if compression else ""
         raise InputError(f"no video or image{level} below {root}; {config.name} is expected to have {expected} there")
     return sorted(clips, key=lambda clip: clip.video_id)
@@ -59,7 +59,7 @@ def ffpp(config: DatasetConfig, root: Path) -> Iterator[Clip]:
     split_of = _ffpp_splits(root)
     for entry in config.classes:
         for compression in config.compressions:
-            base = root / entry.folder / compression
+            base = root / entry.folders[0] / compression
             for found in _find_media(base):
                 target, _, source = found.inner.name.partition("_")
                 split = split_of.get(target, "")
@@ -87,9 +87,9 @@ def celebdf(config: DatasetConfig, root: Path) -> Iterator[Clip]:
     tested = _celebdf_test_list(root)
     methods = _celebdf_methods(root)
     for entry in config.classes:
-        base = root / entry.folder
+        base = root / entry.folders[0]
         for found in _find_media(base):
-            listed = f"{entry.folder}/{found.inner.as_posix()}"
+            listed = f"{entry.folders[0]}/{found.inner.as_posix()}"
             target, source = _celebdf_identities(found.inner.name) if entry.label else (found.inner.name, "")
             yield _clip(
                 config,
@@ -110,7 +110,7 @@ def folders(config: DatasetConfig, root: Path) -> Iterator[Clip]:
     split_folders = [split for split in SPLITS if (root / split).is_dir()]
     for split in split_folders or ["test"]:
         for entry in config.classes:
-            base = (root / split if split_folders else root) / entry.folder
+            base = (root / split if split_folders else root) / entry.folders[0]
             for found in _find_media(base):
                 yield _clip(config, entry, root, base, found, split=split)
 

@@ -1,0 +1,56 @@
+"""Commands that show what score tables say."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.options import BootstrapSeed, Form, Format, Resamples, ThresholdOn
+from config.errors import InputError
+
+
+def table(
+    scores: Annotated[list[Path], typer.Argument(help="Score tables (scores.parquet) or folders that hold some.")],
+    metric: Annotated[
+        str, typer.Option(help="frame_ or video_ and auc, eer, ap, acc, ece, brier, tpr_at_1pct, fpr_at_1pct, ...")
+    ] = "frame_auc",
+    intervals: Annotated[
+        bool, typer.Option("--intervals", help="95 % intervals from a bootstrap over videos.")
+    ] = False,
+    over_seeds: Annotated[
+        bool, typer.Option("--over-seeds", help="Mean ± deviation of the runs that differ in their seed alone.")
+    ] = False,
+    threshold_on: ThresholdOn = None,
+    resamples: Resamples = 1000,
+    seed: BootstrapSeed = 0,
+    form: Form = Format.md,
+) -> None:
+    """One leaderboard of score tables: a row for each run, a column for each test set."""
+    from benchmark.leaderboard import leaderboard
+    from benchmark.seeds import leaderboard_over_seeds
+    from evaluation.render import FORMATS
+
+    if intervals and over_seeds:
+        raise InputError("--intervals and --over-seeds both put a spread beside the values; choose one of them")
+    on = threshold_on or ()
+    if over_seeds:
+        drawn = leaderboard_over_seeds(scores, metric, threshold_on=on)
+    else:
+        drawn = leaderboard(scores, metric, intervals=intervals, threshold_on=on, resamples=resamples, seed=seed)
+    typer.echo(FORMATS[form.value](drawn), nl=False)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="A score table (scores.parquet), or a folder that holds one.")],
+    second: Annotated[Path, typer.Argument(help="Another detector's, of the same test set.")],
+    metric: Annotated[str, typer.Option(help="frame_auc or video_auc.")] = "frame_auc",
+    resamples: Resamples = 1000,
+    seed: BootstrapSeed = 0,
+    form: Form = Format.md,
+) -> None:
+    """Two detectors on the same samples: the difference of their AUCs, its interval and p-values."""
+    from benchmark.leaderboard import comparison_table
+    from evaluation.render import FORMATS
+
+    drawn = comparison_table(first, second, metric, resamples=resamples, seed=seed)
+    typer.echo(FORMATS[form.value](drawn), nl=False)
