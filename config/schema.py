@@ -246,9 +246,10 @@ class DatasetConfig(Schema):
     """A data set: config/datasets/NAME.yaml.
 
     `layout` names the code that walks its folders; `splits` the folder that `{split}` stands for, by default the
-    split's name. `listing` is a CSV of media, relative to the root, for layout `csv`. `crops` says that its media are
-    aligned face crops already. `parts` are selections of its classes that have names of their own; a part with the data
-    set's own name is what the plain name means.
+    split's name. `listing` is a CSV of media, relative to the root, for layout `csv`. `crops` says that its images
+    are aligned face crops already, `stills` that they are no video's frames, whatever folders they are in. `parts`
+    are selections of its classes that have names of their own; a part with the data set's own name is what the
+    plain name means.
     """
 
     name: str
@@ -259,6 +260,7 @@ class DatasetConfig(Schema):
     splits: dict[Split, str] = {}
     listing: str | None = None
     crops: bool = False
+    stills: bool = False
     parts: dict[str, list[str]] = {}
     card: Card = Card()
     note: str = ""

@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 LAYOUT: "Registry[Callable[[DatasetConfig, Path], Iterable[Clip]]]" = Registry(
     "layout",
     {
-        "celebdf": "preprocessing.layouts",
-        "ffpp": "preprocessing.layouts",
-        "folders": "preprocessing.layouts",
+        "celebdf": "preprocessing.layouts.celebdf",
+        "csv": "preprocessing.layouts.listed",
+        "deeperforensics": "preprocessing.layouts.deeperforensics",
+        "df40": "preprocessing.layouts.df40",
+        "dfd": "preprocessing.layouts.ffpp",
+        "dfdc": "preprocessing.layouts.dfdc",
+        "dfdcp": "preprocessing.layouts.dfdc",
+        "fakeavceleb": "preprocessing.layouts.fakeavceleb",
+        "ffpp": "preprocessing.layouts.ffpp",
+        "folders": "preprocessing.layouts.folders",
     },
     group="assay.layouts",
 )

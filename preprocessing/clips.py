@@ -15,6 +15,10 @@ IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 Image = npt.NDArray[np.uint8]
 
+# Why a clip is not to be processed.
+ABSENT = "listed but not there"
+EMPTY = "empty folder"
+
 
 class UnreadableMediaError(Exception):
     """A file that no frame can be read from; the clip is counted as skipped."""
@@ -27,10 +31,12 @@ class Clip:
     Attributes:
         dataset, split, label, class_name, method, compression: as in the manifest; split is "" if no list names it.
         media: "video" (a video file or the frames of one) or "image" (stills that belong to no video).
-        files: one video file, or image files in order.
+        files: one video file, or image files in order; none for a clip that is not there.
         name: path of the media relative to the root of the data set, POSIX, without suffix.
         store_folder: where its crops go in the FaceStore, as DeepfakeBench lays them: DATASET/.../frames/VIDEO.
-        mask: the mask video or folder of masks that belongs to a fake, if there is one.
+        is_crop: whether its images are aligned face crops already, to be stored as they are.
+        mask: the mask video, or folder of masks, that belongs to a fake, if there is one.
+        landmarks: the folder of landmarks that belongs to a folder of crops, if there is one.
         identity_target, identity_source: whose head and whose face; "" where unknown.
         skip: why the clip is not to be processed at all, or "".
     """
@@ -45,7 +51,9 @@ class Clip:
     files: tuple[Path, ...]
     name: str
     store_folder: str
+    is_crop: bool = False
     mask: Path | None = None
+    landmarks: Path | None = None
     identity_target: str = ""
     identity_source: str = ""
     skip: str = ""
