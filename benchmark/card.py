@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from config.load import load_config
+from benchmark.preprocess import describe, whole_of
 from config.schema import DatasetConfig
 
 
 def card_of(dataset: str) -> str:
-    """The card of a data set as text.
+    """The card of a data set, or of the one that a part belongs to, as text.
 
     Raises:
         InputError: no such data set.
     """
-    return "\n".join(_lines(load_config(DatasetConfig, dataset)))
+    return "\n".join(_lines(describe(whole_of(dataset) or dataset)))
 
 
 def _lines(config: DatasetConfig) -> Iterator[str]:

@@ -16,7 +16,11 @@ def names(kind: str) -> Iterator[tuple[str, str]]:
     """
     if kind == "datasets":
         for name in config_names(DatasetConfig):
-            yield name, load_config(DatasetConfig, name).title
+            config = load_config(DatasetConfig, name)
+            yield name, config.title
+            parts = [part for part in config.parts if part != name]
+            if parts:
+                yield "", f"  parts: {' '.join(parts)}"
         return
     registry = _registry(kind)
     yield from ((name, registry.about(name)) for name in registry.names())

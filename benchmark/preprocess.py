@@ -6,7 +6,8 @@ import pandas as pd
 from rich.console import Console
 
 from benchmark.progress import progress
-from config.load import load_config
+from config.errors import InputError
+from config.load import config_names, load_config
 from config.schema import DatasetConfig, Profile
 from preprocessing.landmarks import predictor_of
 from preprocessing.manifest import coverage
@@ -40,7 +41,7 @@ def preprocess_dataset(
     wanted = {"num_frames": frames, "stride": stride, "mode": mode}
     changes = [f"{key}={value}" for key, value in wanted.items() if value is not None]
     share = Shard.parse(shard) if shard else None
-    config, crops = load_config(DatasetConfig, dataset), load_config(Profile, profile, changes)
+    config, crops = describe(dataset), load_config(Profile, profile, changes)
     predictor = predictor_of(crops, landmarks)
     with progress(f"preprocess {config.name}", console) as report:
         rows = preprocess(
@@ -58,6 +59,32 @@ def preprocess_dataset(
     whole = manifest_path(data, crops.name, config.name)
     _say_coverage(rows, config.name, predictor.name, share.manifest(whole) if share else whole, console)
     return rows
+
+
+def describe(dataset: str) -> DatasetConfig:
+    """The description of a data set: a shipped one, a YAML file's, or that of a CSV with the columns path and label.
+
+    Raises:
+        InputError: there is none of that name; a part of a data set is not made by itself.
+    """
+    given = Path(dataset)
+    if given.suffix.lower() == ".csv":
+        if not given.is_file():
+            raise InputError(f"no such list of media: {given}")
+        return DatasetConfig(
+            name=given.stem, title=f"media of {given.name}", layout="csv", listing=str(given.resolve())
+        )
+    whole = whole_of(dataset)
+    if whole is not None:
+        raise InputError(f"{dataset} is a part of {whole}: preprocess that, and {dataset} can be trained and tested on")
+    return load_config(DatasetConfig, dataset)
+
+
+def whole_of(part: str) -> str | None:
+    """The shipped data set that has a part of this name; None if there is none, or the name is a data set's own."""
+    names = config_names(DatasetConfig)
+    owners = (name for name in names if part not in names and part in load_config(DatasetConfig, name).parts)
+    return next(owners, None)
 
 
 def merge_dataset(dataset: str, data: Path, *, profile: str, console: Console) -> pd.DataFrame:

@@ -207,6 +207,7 @@ def _meta(dataset: DatasetConfig, profile: Profile, predictor: Predictor) -> dic
         "format": STORE_FORMAT,
         "dataset": dataset.name,
         "profile": profile.model_dump(mode="json", exclude={"landmarks"}),
+        "parts": dataset.parts,
         "predictor": predictor.name,
         "predictor_git_blob": predictor.git_blob,
         "predictor_sha256": predictor.sha256,

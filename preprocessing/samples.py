@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from config.errors import InputError, unknown
+from config.errors import InputError
 from preprocessing.clips import Image, choose_frames, decode_image
 from preprocessing.manifest import manifest_meta, manifest_sha256, read_manifest
-from preprocessing.pipeline import manifest_path
+from preprocessing.parts import find_source
 from preprocessing.store import DECISIVE, FaceStore, decode_landmarks, landmarks_key, mask_key
 
 
@@ -125,18 +125,17 @@ def open_faces(
 def load_rows(
     data: Path, dataset: str, split: str, *, profile: str = "dfb", compression: str | None = None
 ) -> pd.DataFrame:
-    """Manifest rows of one split, skips included, with the column `store_path`.
+    """Manifest rows of one split of a data set or a part of one, skips included, with the column `store_path`.
+
+    The column `dataset` holds the name that was asked for; video ids stay the whole data set's.
 
     Raises:
         InputError: the data set is not preprocessed, has no such split or compression level, or a store beside its
             manifest is missing or was made in another way.
     """
-    path = manifest_path(data, profile, dataset)
-    if not path.is_file():
-        made = sorted(entry.stem for entry in path.parent.glob("*.parquet"))
-        if dataset not in made and made:
-            raise InputError(f"{unknown('preprocessed data set', dataset, made)} (below {path.parent})")
-    rows = read_manifest(path)
+    source = find_source(data, dataset, profile)
+    path = source.manifest
+    rows = read_manifest(path, filters=[("class_name", "in", source.classes)] if source.classes else None)
     chosen = rows[(rows["split"] == split) & (rows["compression"].isin([compression, ""]) if compression else True)]
     if not len(chosen):
         splits = ", ".join(sorted(filter(None, rows["split"].unique())))
@@ -149,12 +148,12 @@ def load_rows(
     made_by = manifest_meta(path)
     for store in stores.values():
         _refuse_strange_store(FaceStore(store), made_by, path)
-    return chosen.assign(store_path=[str(stores[store]) for store in chosen["store"]])
+    return chosen.assign(dataset=dataset, store_path=[str(stores[store]) for store in chosen["store"]])
 
 
 def predictor_name(data: Path, dataset: str, profile: str = "dfb") -> str:
     """Name of the landmark predictor a data set was preprocessed with."""
-    return str(manifest_meta(manifest_path(data, profile, dataset)).get("predictor", "unknown"))
+    return str(manifest_meta(find_source(data, dataset, profile).manifest).get("predictor", "unknown"))
 
 
 def spread(rows: pd.DataFrame, frames: int, *, first: bool = False) -> pd.DataFrame:

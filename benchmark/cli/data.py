@@ -11,7 +11,9 @@ app = typer.Typer(no_args_is_help=True, help="What a data set should hold, what 
 
 
 def preprocess(
-    dataset: Annotated[str, typer.Argument(help="A data set (assay list datasets) or a YAML file.")],
+    dataset: Annotated[
+        str, typer.Argument(help="A data set (assay list datasets), a YAML file, or a CSV of path,label,split,method.")
+    ],
     root: Annotated[Path, typer.Option(help="Folder that holds its videos or images.")],
     data: Data = Path("data"),
     profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",

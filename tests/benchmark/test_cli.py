@@ -6,6 +6,9 @@ from pathlib import Path
 import cv2
 import pytest
 
+from config.load import config_names, load_config
+from config.schema import DatasetConfig
+from preprocessing.samples import load_rows
 from tests.faces import still
 from tests.media import write_video
 
@@ -34,6 +37,9 @@ def test_version(assay):
 
 MISTAKES = {
     "unknown data set": (["preprocess", "FaceForensic++", "--root", "."], "did you mean 'FaceForensics++'"),
+    "a part by itself": (["preprocess", "FF-DF", "--root", "."], "FF-DF is a part of FaceForensics++"),
+    "unknown card": (["data", "card", "DeepFakeDetectoin"], "did you mean 'DeepFakeDetection'"),
+    "missing list": (["preprocess", "none.csv", "--root", "."], "no such list of media: none.csv"),
     "missing root": (["preprocess", "custom", "--root", "nowhere"], "no such folder: nowhere"),
     "empty root": (["preprocess", "custom", "--root", "."], "expected to have real, fake"),
     "missing predictor": (["preprocess", "custom", "--root", ".", "--landmarks", "x.dat"], "x.dat"),
@@ -83,3 +89,32 @@ def test_preprocess_says_what_became_of_the_frames(assay, tmp_path: Path):
     code, _, err = assay("train", "efficientnet_lite0", "--train", "custom", "--data", tmp_path / "data")
     assert code == 2
     assert "nothing in split 'train'" in err
+
+
+def test_preprocess_takes_a_csv(assay, tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "a.png"), still())
+    cv2.imwrite(str(tmp_path / "b.png"), still(1))
+    (tmp_path / "office.csv").write_text(
+        "path,label,split,method\na.png,real,,\nb.png,fake,val,Wav2Lip\ngone.mp4,1,,\n"
+    )
+    code, _, err = assay("preprocess", tmp_path / "office.csv", "--root", tmp_path, "--data", tmp_path, "--workers", 1)
+    assert code == 0, err
+    rows = load_rows(tmp_path, "office", "val")
+    assert rows[["class_name", "label", "skip"]].values.tolist() == [["office_Wav2Lip", 1, ""]]
+    assert load_rows(tmp_path, "office", "test")["label"].tolist() == [0]
+
+
+@pytest.mark.parametrize("name", config_names(DatasetConfig))
+def test_every_data_set_of_the_papers_has_a_whole_card(assay, name: str):
+    config = load_config(DatasetConfig, name)
+    code, out, _ = assay("data", "card", name)
+    assert code == 0
+    assert config.title in out
+    if not config.note and name != "custom":
+        card = config.card
+        assert all([card.paper, card.access, card.licence, card.rules or card.expected])
+        assert all(count.class_name in out for count in card.expected)
+
+
+def test_the_card_of_a_part_is_its_data_sets(assay):
+    assert assay("data", "card", "FSAll_ff").out == assay("data", "card", "DF40-ff").out

@@ -1,0 +1,66 @@
+"""Parts of a data set: names for selections of its classes, read from the manifest that says them."""
+
+from pathlib import Path
+
+import lmdb
+import pytest
+
+from config.errors import InputError
+from preprocessing.manifest import write_manifest
+from preprocessing.parts import find_source
+from preprocessing.samples import load_rows, open_faces, predictor_name
+
+CLASSES = {"FF-real": 0, "FF-DF": 1, "FF-NT": 1, "FF-FH": 1}
+PARTS = {"FF": ["FF-real", "FF-DF", "FF-NT"], "FF-DF": ["FF-real", "FF-DF"]}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rows = [
+        {
+            "dataset": "FF",
+            "split": "test",
+            "label": label,
+            "class_name": name,
+            "method": name,
+            "compression": "c23",
+            "video_id": f"FF/{name}/000",
+            "media": "video",
+            "frame": 0,
+            "face": 0,
+            "store": "FF_lmdb",
+            "key": f"FF/{name}/frames/000/000.png",
+            "skip": "",
+        }
+        for name, label in CLASSES.items()
+    ]
+    write_manifest(tmp_path / "dfb" / "FF.parquet", rows, {"parts": PARTS, "predictor": "the one"})
+    lmdb.open(str(tmp_path / "dfb" / "FF_lmdb")).close()
+    return tmp_path
+
+
+def test_a_part_is_the_rows_of_its_classes_under_its_own_name(data: Path):
+    rows = load_rows(data, "FF-DF", "test")
+    assert sorted(rows["class_name"]) == ["FF-DF", "FF-real"]
+    assert set(rows["dataset"]) == {"FF-DF"}
+    assert set(rows["video_id"]) == {"FF/FF-DF/000", "FF/FF-real/000"}
+    assert predictor_name(data, "FF-DF") == "the one"
+
+
+def test_a_part_with_the_data_sets_name_is_what_the_name_means(data: Path):
+    assert sorted(load_rows(data, "FF", "test")["class_name"]) == ["FF-DF", "FF-NT", "FF-real"]
+
+
+def test_a_manifest_of_its_own_goes_before_a_part(data: Path):
+    write_manifest(data / "dfb" / "FF-DF.parquet", [], {})
+    assert find_source(data, "FF-DF").manifest.name == "FF-DF.parquet"
+
+
+def test_parts_can_be_trained_on_together(data: Path):
+    faces = open_faces(data, ["FF-DF", "FF"], "test")
+    assert sorted(faces.rows["class_name"]) == ["FF-DF", "FF-DF", "FF-NT", "FF-real", "FF-real"]
+
+
+def test_an_unknown_part_has_a_nearest_one(data: Path):
+    with pytest.raises(InputError, match="unknown preprocessed data set 'FF-DX'; did you mean 'FF-DF'"):
+        load_rows(data, "FF-DX", "test")
