@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from benchmark.preprocess import describe, whole_of
 from config.schema import DatasetConfig
+from preprocessing import LAYOUT
 
 
 def card_of(dataset: str) -> str:
@@ -28,6 +29,8 @@ def _lines(config: DatasetConfig) -> Iterator[str]:
             yield f"{name:8} {text}"
     if card.tables:
         yield f"{'tables':8} {'; '.join(card.tables)}"
+    yield f"{'layout':8} {LAYOUT.about(config.layout)}"
+    yield from _folders(config)
     yield from _expected(config)
     for part, classes in config.parts.items():
         yield f"part     {part}: {', '.join(classes)}"
@@ -39,6 +42,18 @@ def _lines(config: DatasetConfig) -> Iterator[str]:
         if texts:
             yield f"{name}:"
             yield from (f"  - {text}" for text in texts)
+
+
+def _folders(config: DatasetConfig) -> Iterator[str]:
+    """A line for each class: the folders below the root to choose from, by split if these have names of their own."""
+    if config.classes:
+        yield "below --root:"
+    for entry in config.classes:
+        masks = f" (masks in {entry.masks})" if entry.masks else ""
+        missed = ", not needed" if entry.optional else ""
+        yield f"  {entry.class_name:20} {' or '.join(entry.folders)}{masks}{missed}"
+    if config.splits:
+        yield "  {split} is " + ", ".join(f"{folder} for {split}" for split, folder in config.splits.items())
 
 
 def _expected(config: DatasetConfig) -> Iterator[str]:
