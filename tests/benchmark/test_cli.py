@@ -118,3 +118,9 @@ def test_every_data_set_of_the_papers_has_a_whole_card(assay, name: str):
 
 def test_the_card_of_a_part_is_its_data_sets(assay):
     assert assay("data", "card", "FSAll_ff").out == assay("data", "card", "DF40-ff").out
+
+
+def test_the_docs_name_every_data_set():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "data-sets.md").read_text(encoding="utf-8")
+    named = [name for name in config_names(DatasetConfig) if not name.startswith("Demo")]
+    assert not [name for name in named if name not in page]
