@@ -1,5 +1,6 @@
 """What commands load before they run a network: a device, a detector with its weights, a number of processes."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,12 @@ from config.processes import ALONE, Group
 from config.schema import DetectorConfig
 from detectors import build_detector
 from detectors.base import AbstractDetector
-from detectors.weights import load_weights, read_weights, recognise
+from detectors.signatures import look_alikes
+from detectors.weights import load_weights, read_weights, recognise, resemblance
 from preprocessing.workers import cores
 from training.checkpoint import RunFolder
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +102,9 @@ def _config_of(weights: Path, path: Path, name: str | None, overrides: Sequence[
     name = recognise(state)
     if name is None:
         known = ", ".join(config_names(DetectorConfig))
-        raise InputError(f"{path} fits no detector of this project; name one with --detector ({known})")
+        advice = resemblance(state) or f"name one with --detector ({known})"
+        raise InputError(f"{path} fits no detector of this project; {advice}")
+    alike = [other for other in look_alikes(state) if other != name]
+    if alike:
+        log.warning("%s is taken for '%s'; files of %s have the same tensors", path, name, " and ".join(alike))
     return load_config(DetectorConfig, name, overrides)

@@ -16,6 +16,7 @@ from config.files import atomic_path
 from config.load import config_names, load_config
 from config.schema import DetectorConfig
 from detectors import build_detector
+from detectors.signatures import COUNTER, in_names_of, look_alikes
 
 METADATA = "assay"
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -60,7 +61,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def load_weights(detector: nn.Module, path: Path) -> dict[str, str]:
-    """Load a weights file into a detector, every name and shape equal.
+    """Load a weights file into a detector, every name and shape equal; DF40's prefixes are taken for DeepfakeBench's.
 
     Returns:
         The file's metadata.
@@ -72,22 +73,42 @@ def load_weights(detector: nn.Module, path: Path) -> dict[str, str]:
     config = getattr(detector, "config", None)
     name = config.model_name if isinstance(config, DetectorConfig) else type(detector).__name__
     try:
-        load_state(detector, state, f"{path} does not fit the detector '{name}'")
+        own = in_names_of(detector.state_dict(), state)
+        load_state(detector, own, f"{path} does not fit the detector '{name}'")
     except InputError as error:
-        other = recognise(state)
-        raise InputError(f"{error}; it is a file of '{other}'" if other else str(error)) from None
+        found = resemblance(state)
+        raise InputError(f"{error}; {found}" if found else str(error)) from None
     return metadata
 
 
 def recognise(state: Mapping[str, Tensor]) -> str | None:
-    """The shipped detector whose state dict has exactly these names and shapes, or None."""
-    wanted = {key: tensor.shape for key, tensor in state.items()}
-    for name in config_names(DetectorConfig):
+    """The shipped detector whose state dict has exactly these names and shapes, or None.
+
+    DF40's prefixes are taken for DeepfakeBench's, and BatchNorm's counters may be missing. Of detectors with the same
+    tensors it is the plain classifier.
+    """
+    shipped = config_names(DetectorConfig)
+    likely = [name for name in look_alikes(state) if name in shipped]
+    for name in dict.fromkeys([*likely, *shipped]):
         with torch.device("meta"):
             own = build_detector(load_config(DetectorConfig, name), pretrained=False).state_dict()
-        if {key: tensor.shape for key, tensor in own.items()} == wanted:
+        if _shapes(in_names_of(own, state)) == _shapes(own):
             return name
     return None
+
+
+def resemblance(state: Mapping[str, Tensor]) -> str:
+    """Whose weights these are or seem to be, as the end of a sentence; "" if nothing is known of them."""
+    name = recognise(state)
+    if name:
+        return f"it is a file of '{name}'"
+    known = look_alikes(state)
+    if not known:
+        return ""
+    shipped = next((name for name in known if name in config_names(DetectorConfig)), None)
+    if shipped:
+        return f"it looks like a file of '{shipped}'"
+    return f"it looks like DeepfakeBench's '{known[0]}', which this version does not have"
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], complaint: str, keep: tuple[str, ...] = ()) -> None:
@@ -103,7 +124,7 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], complaint: str, k
         InputError: names are missing or unexpected, or shapes differ; the sentence counts them and shows one of each.
     """
     own = {key: tensor for key, tensor in module.state_dict().items() if not key.startswith(keep)}
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    missing = [key for key in own if key not in state and not key.endswith(COUNTER)]
     unexpected = [key for key in state if key not in own]
     reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
     found = []
@@ -124,6 +145,10 @@ def weights_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: tensor.shape for key, tensor in state.items() if not key.endswith(COUNTER)}
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
