@@ -1,6 +1,8 @@
 """Writing files so that a reader finds the old one or the whole new one, never half."""
 
+import glob
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +35,36 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A scratch folder beside `path`; it becomes `path` when the block ends without an error.
+
+    What killed processes left of the same folder is removed first: nobody else may be making it.
+
+    Raises:
+        InputError: there is such a folder already, or it cannot be written. Errors about other files pass through.
+    """
+    if path.exists():
+        raise InputError(f"{path} is there already; delete it or choose another folder")
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*.tmp"):
+            shutil.rmtree(left)
+        scratch.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    try:
+        yield scratch
+        os.replace(scratch, path)
+    except OSError as error:
+        about = error.filename
+        if about is not None and not Path(os.fsdecode(about)).is_relative_to(scratch):
+            raise
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def sweep(folder: Path) -> None:

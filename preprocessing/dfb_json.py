@@ -1,89 +1,144 @@
-"""DeepfakeBench's dataset JSON: writing it from a manifest, and reading one into manifest rows."""
+"""DeepfakeBench's dataset JSON: nesting, names and spellings of paths on the way out, and a strict way in."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
 from config.errors import InputError
-from preprocessing.manifest import SCHEMA, Row
-from preprocessing.store import mask_key
+from preprocessing.layouts import SPLITS
+from preprocessing.store import sibling_keys
 
-# The sets whose JSON has a compression level between split and video; their fakes list masks, except FaceShifter's.
-LEVELLED = {
-    "FaceForensics++",
-    "FF-DF",
-    "FF-F2F",
-    "FF-FS",
-    "FF-NT",
-    "FaceShifter",
-    "DeepFakeDetection",
+# The sets of FaceForensics++'s tree and their classes. Their JSONs have a level of compression between split and video,
+# their fakes list masks, except FaceShifter's, and they share one LMDB.
+POOL: Mapping[str, tuple[str, ...]] = {
+    "FaceForensics++": ("FF-real", "FF-DF", "FF-F2F", "FF-FS", "FF-NT"),
+    "FF-DF": ("FF-real", "FF-DF"),
+    "FF-F2F": ("FF-real", "FF-F2F"),
+    "FF-FS": ("FF-real", "FF-FS"),
+    "FF-NT": ("FF-real", "FF-NT"),
+    "FaceShifter": ("FF-real", "FF-FH"),
+    "DeepFakeDetection": ("DFD_real", "DFD_fake"),
 }
+POOL_NAME = "FaceForensics++"
+UNMASKED = "FF-FH"
+BACKSLASH = "\\"
+# JSON can spell halves of characters, which no file name and no LMDB key can hold.
+HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def to_dfb_json(rows: pd.DataFrame) -> dict[str, Any]:
-    """The rows of one data set nested as {NAME: {class: {split: [{compression:] {video: {label, frames, masks}}}}}.
+@dataclass(frozen=True, slots=True)
+class ListedVideo:
+    """One video of a JSON.
 
-    The level of compression is there for the seven FF++-like sets alone. Videos are named by their folder, and by their
-    id where two of a class share a name.
+    Attributes:
+        class_name, split, name: the keys that it stands under.
+        label_name: its `label`, which DeepfakeBench looks up; the class name as a rule.
+        compression: the level that it stands under, "" where the JSON has no levels.
+        frames: paths as they are written.
     """
-    stored = rows[rows["skip"] == ""]
-    name = str(stored["dataset"].iloc[0])
+
+    class_name: str
+    label_name: str
+    split: str
+    compression: str
+    name: str
+    frames: tuple[str, ...]
+
+
+def spell(key: str, separator: str) -> str:
+    """A key as DeepfakeBench writes it: its own JSONs and LMDBs have backslashes."""
+    return key.replace("/", separator)
+
+
+def selections(name: str, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The JSONs that a data set's rows make, by name: FaceForensics++ also gives FF-DF and the others of its tree."""
+    if name != POOL_NAME:
+        return {name: rows}
+    chosen = {part: rows[rows["class_name"].isin(classes)] for part, classes in POOL.items()}
+    return {part: of for part, of in chosen.items() if part == name or (of["label"] == 1).any()}
+
+
+def to_dfb_json(name: str, rows: pd.DataFrame, separator: str = BACKSLASH, prefix: str = "") -> dict[str, Any]:
+    """Rows nested as {NAME: {class: {split: {[compression:] {video: {label, frames, masks}}}}}}.
+
+    The level of compression and the masks are there for the sets of `POOL` alone. Videos are named as at the end of
+    their id, and by all of it where two of a class share a name.
+
+    Args:
+        name: the data set's name.
+        rows: manifest rows of stored faces, one of each frame.
+        separator: what stands between the folders of a path.
+        prefix: what is put before every path.
+
+    Raises:
+        InputError: a set of `POOL` with videos of no level, or another one with several levels.
+    """
+    is_levelled = name in POOL
+    _check_levels(name, rows, is_levelled)
     nested: dict[str, Any] = {}
-    for video_id, frames in stored.groupby("video_id", sort=False):
+    for video_id, unordered in rows.groupby("video_id", sort=False):
+        frames = unordered.sort_values("frame", kind="stable")
         first = frames.iloc[0]
         node = nested.setdefault(first["class_name"], {}).setdefault(first["split"], {})
-        if name in LEVELLED:
+        if is_levelled:
             node = node.setdefault(first["compression"], {})
-        keys = frames.sort_values(["frame", "face"])["key"].tolist()
-        video = {"label": first["class_name"], "frames": keys}
-        if first["label"] == 1 and name in LEVELLED and first["class_name"] != "FF-FH":
-            video["masks"] = [mask_key(key) for key in keys]
-        folder = PurePosixPath(keys[0]).parent.name
-        node[str(video_id) if folder in node else folder] = video
+        keys = frames["key"].tolist()
+        video = {"label": first["class_name"], "frames": [prefix + spell(key, separator) for key in keys]}
+        if is_levelled and first["label"] == 1 and first["class_name"] != UNMASKED:
+            video["masks"] = [prefix + spell(mask, separator) for key in keys for mask in sibling_keys(key)[1:]]
+        short = str(video_id).rpartition("/")[2]
+        node[str(video_id) if short in node else short] = video
     return {name: nested}
 
 
-def read_dfb_json(path: Path, labels: dict[str, int], store: str) -> list[Row]:
-    """Manifest rows of a DeepfakeBench JSON, with or without compression level, with either slash.
-
-    Args:
-        path: the JSON file; its one top-level key is the data set's name.
-        labels: class name -> 0 or 1 (`label_dict`).
-        store: the LMDB folder the frames are in, relative to where the manifest will be.
+def read_dfb_json(path: Path) -> tuple[str, list[ListedVideo]]:
+    """The data set's name and the videos of a DeepfakeBench JSON, with or without levels of compression.
 
     Raises:
-        InputError: not such a JSON, or a class that `labels` does not know.
+        InputError: not such a JSON, or a name that cannot be a file's.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text)
+        if HALF_CHARACTER.search(text):
+            json.dumps(document, ensure_ascii=False).encode()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"{path} is not JSON") from None
     if not isinstance(document, dict) or len(document) != 1:
         raise InputError(f"{path}: expected one top-level key, the data set's name")
     ((name, classes),) = document.items()
+    if not name.isprintable() or PurePosixPath(name).name != name or "\\" in name or name[:1] in ("", "."):
+        raise InputError(f"{path}: its top-level key {name!r} cannot be a data set's name")
     try:
-        return [
-            _row(name, class_name, split, level, video, frame, number, labels, store)
+        videos = [
+            _video(class_name, split, level, video, entry)
             for class_name, splits in classes.items()
             for split, content in splits.items()
-            for level, videos in _levels(content)
-            for video, entry in videos.items()
-            for number, frame in enumerate(entry["frames"])
+            for level, listed in _levels(content)
+            for video, entry in listed.items()
         ]
-    except (AttributeError, TypeError, KeyError) as error:
-        if isinstance(error, KeyError) and error.args[0] in classes:
-            raise InputError(f"{path}: class '{error.args[0]}' is in no label dictionary") from None
+    except (AttributeError, TypeError, KeyError):
         raise InputError(f"{path}: not nested as class, split, video, frames") from None
+    strange = next((video.split for video in videos if video.split not in SPLITS), None)
+    if strange is not None:
+        raise InputError(f"{path}: '{strange}' stands where a split is expected ({', '.join(SPLITS)})")
+    return name, videos
 
 
-def rows_frame(rows: list[Row]) -> pd.DataFrame:
-    """Rows as the table that `read_manifest` would give."""
-    return pd.DataFrame([{column: getattr(row, column) for column in SCHEMA.names} for row in rows])
+def _check_levels(name: str, rows: pd.DataFrame, is_levelled: bool) -> None:
+    levels = sorted(rows["compression"].unique())
+    if is_levelled and "" in levels:
+        raise InputError(f"{name} has videos without a compression level, and DeepfakeBench's {name}.json needs one")
+    if not is_levelled and len(levels) > 1:
+        found = ", ".join(level or "none" for level in levels)
+        raise InputError(f"{name} has several compression levels ({found}), its JSON none: choose one by --compression")
 
 
 def _levels(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -92,43 +147,8 @@ def _levels(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     yield from content.items() if levelled else [("", content)]
 
 
-def _row(
-    name: str,
-    class_name: str,
-    split: str,
-    level: str,
-    video: str,
-    frame: str,
-    number: int,
-    labels: dict[str, int],
-    store: str,
-) -> Row:
-    key = _key(frame, name)
-    stem = PurePosixPath(key).stem
-    folder = PurePosixPath(key).parent.as_posix()
-    return Row(
-        dataset=name,
-        split=split,
-        label=labels[class_name],
-        class_name=class_name,
-        method=class_name,
-        compression=level,
-        video_id="/".join(part for part in (name, class_name, level, folder.removeprefix(f"{name}/")) if part),
-        media="video",
-        identity_target="",
-        identity_source="",
-        store=store,
-        source_path=folder,
-        sha1="",
-        frame=int(stem) if stem.isdigit() else number,
-        face=0,
-        key=key,
-    )
-
-
-def _key(frame: str, name: str) -> str:
-    """The frame's path in POSIX form from the data set's folder on, whatever prefix or slashes it came with."""
-    parts = PurePosixPath(str(frame).replace("\\", "/")).parts
-    if ".." in parts:
-        raise InputError(f"a frame path leaves its root: {frame}")
-    return PurePosixPath(*parts[parts.index(name) :]).as_posix() if name in parts else PurePosixPath(*parts).as_posix()
+def _video(class_name: str, split: str, level: str, name: str, entry: dict[str, Any]) -> ListedVideo:
+    frames, label = entry["frames"], entry.get("label", class_name)
+    if not isinstance(frames, list) or not all(isinstance(text, str) for text in [label, *frames]):
+        raise TypeError
+    return ListedVideo(class_name, label, split, level, name, tuple(frames))

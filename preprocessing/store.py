@@ -37,6 +37,11 @@ def mask_key(key: str) -> str:
     return _sibling(key, "masks", ".png")
 
 
+def sibling_keys(key: str) -> tuple[str, ...]:
+    """Keys of the landmarks and the mask that belong to a crop; none for a crop that lies in no folder `frames`."""
+    return (landmarks_key(key), mask_key(key)) if "frames" in PurePosixPath(key).parts[:-1] else ()
+
+
 def encode_landmarks(landmarks: npt.NDArray[np.int64]) -> bytes:
     """(81, 2) integers as the bytes of a .npy file."""
     buffer = io.BytesIO()
@@ -99,6 +104,16 @@ class FaceStore:
             raise ValueError(f"the LMDB is damaged: {error}") from None
         raise KeyError(key)
 
+    def has(self, key: str) -> bool:
+        """Whether there is a value under a key, in any spelling."""
+        try:
+            with self._environment().begin(buffers=True) as txn:
+                return any(txn.get(spelling) is not None for spelling in _spellings(key))
+        except lmdb.BadValsizeError:  # a key that no LMDB can hold
+            return False
+        except lmdb.Error:
+            raise _damaged(self.path) from None
+
     def keys(self) -> Iterator[str]:
         """All keys of crops, landmarks and masks, as they are stored."""
         with self._environment().begin() as txn:
@@ -139,24 +154,22 @@ class FaceStoreWriter:
 
     def __init__(self, path: Path, meta: Mapping[str, Any]) -> None:
         self.path = path
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            self._env = lmdb.open(str(path), map_size=FIRST_MAP_SIZE, meminit=False)
-        except (OSError, lmdb.Error) as error:
-            raise _not_written(path, error) from None
+        self._env = open_to_write(path)
         _refuse_cut_short(path, self._env)
         stored = self._json(META_KEY)
         if stored is None:
-            self._put({META_KEY: json.dumps(dict(meta), sort_keys=True).encode()})
+            if self._env.stat()["entries"]:
+                self._env.close()
+                raise InputError(
+                    f"{path} was not made by this project, so nothing is added to it; choose another --data"
+                )
+            self._put({META_KEY: meta_bytes(meta)})
         else:
             _refuse_other_store(path, dict(stored), meta)
 
     def add(self, video_id: str, values: Mapping[str, bytes], rows: list[dict[str, Any]]) -> None:
         """Store a clip's values and its manifest rows in one transaction."""
-        entries = {key.encode(): value for key, value in values.items()}
-        too_long = [key for key in entries if len(key) > LONGEST_KEY]
-        if too_long:
-            raise InputError(f"path too long for LMDB (over {LONGEST_KEY} bytes): {too_long[0].decode()}")
+        entries = encode_keys(values)
         entries[_rows_key(video_id)] = json.dumps(rows).encode()
         self._put(entries)
 
@@ -187,16 +200,56 @@ class FaceStoreWriter:
             raise _damaged(self.path) from None
 
     def _put(self, entries: Mapping[bytes, bytes]) -> None:
-        while True:
-            try:
-                with self._env.begin(write=True) as txn:
-                    for key, value in entries.items():
-                        txn.put(key, value)
-                return
-            except lmdb.MapFullError:
-                self._env.set_mapsize(self._env.info()["map_size"] * 2)
-            except lmdb.Error as error:
-                raise _not_written(self.path, error) from None
+        put(self._env, self.path, entries)
+
+
+def open_to_write(path: Path) -> lmdb.Environment:
+    """An LMDB folder for writing, made if missing.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        return lmdb.open(str(path), map_size=FIRST_MAP_SIZE, meminit=False)
+    except (OSError, lmdb.Error) as error:
+        raise _not_written(path, error) from None
+
+
+def meta_bytes(meta: Mapping[str, Any]) -> bytes:
+    """What a store was made with, as the value that `FaceStore.meta` reads."""
+    return json.dumps(dict(meta), sort_keys=True).encode()
+
+
+def encode_keys(values: Mapping[str, bytes]) -> dict[bytes, bytes]:
+    """Values under the bytes of their keys.
+
+    Raises:
+        InputError: a key is longer than LMDB can hold.
+    """
+    entries = {key.encode(): value for key, value in values.items()}
+    too_long = [key for key in entries if len(key) > LONGEST_KEY]
+    if too_long:
+        raise InputError(f"path too long for LMDB (over {LONGEST_KEY} bytes): {too_long[0].decode()}")
+    return entries
+
+
+def put(env: lmdb.Environment, path: Path, entries: Mapping[bytes, bytes]) -> None:
+    """Write entries into the LMDB folder `path` in one transaction; the map grows as need be.
+
+    Raises:
+        InputError: the disk is full or fails.
+    """
+    while True:
+        try:
+            with env.begin(write=True) as txn:
+                for key, value in entries.items():
+                    txn.put(key, value)
+            return
+        except lmdb.MapFullError:
+            env.set_mapsize(env.info()["map_size"] * 2)
+        except lmdb.Error as error:
+            raise _not_written(path, error) from None
 
 
 def _open_read_only(path: Path) -> lmdb.Environment:

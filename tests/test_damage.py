@@ -22,7 +22,9 @@ from config.schema import DatasetConfig, DetectorConfig, Profile
 from detectors.weights import read_weights
 from evaluation.scores import CLEAN, ScoreRecord, ScoreWriter, environment, read_scores
 from preprocessing.clips import UnreadableMediaError, read_frames, read_image
-from preprocessing.dfb_json import read_dfb_json, rows_frame, to_dfb_json
+from preprocessing.dfb_import import import_json
+from preprocessing.dfb_json import to_dfb_json
+from preprocessing.dfb_labels import Labels
 from preprocessing.landmarks import find_predictor
 from preprocessing.layouts import list_clips
 from preprocessing.manifest import read_manifest
@@ -33,6 +35,8 @@ from tests.faces import still
 from training.checkpoint import load_state, save_state
 
 CUSTOM = load_config(DatasetConfig, "custom")
+PROFILE = load_config(Profile, "dfb")
+LABELS = Labels()
 SETTINGS = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -90,7 +94,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2.imwrite(str(path), still(number))
     preprocess(CUSTOM, folder / "media", folder / "data", load_config(Profile, "dfb"), find_predictor(environ={}))
     manifest = manifest_path(folder / "data", "dfb", "custom")
-    (folder / "dfb.json").write_text(json.dumps(to_dfb_json(read_manifest(manifest))))
+    (folder / "dfb.json").write_text(json.dumps(to_dfb_json("custom", read_manifest(manifest))))
     with ScoreWriter(folder / "scores.parquet") as writer:
         rows = read_manifest(manifest)
         columns = ["dataset", "split", "compression", "video_id", "frame", "face", "label", "class_name", "method"]
@@ -115,11 +119,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def import_faces(path: Path) -> object:
+    """A JSON over the store that the whole one was made of."""
+    data = path.parent / "imported"
+    imported = import_json(path, data, PROFILE, LABELS, lmdb=path.parent / "data" / "dfb" / store_name("custom"))
+    return read_manifest(imported.manifest)
+
+
 READERS: dict[str, Callable[[Path], object]] = {
     "DetectorConfig.yaml": lambda path: load_config(DetectorConfig, path),
     "DatasetConfig.yaml": lambda path: load_config(DatasetConfig, path),
     "Profile.yaml": lambda path: load_config(Profile, path),
-    "dfb.json": lambda path: rows_frame(read_dfb_json(path, {"real": 0, "fake": 1}, "x_lmdb")),
+    "dfb.json": lambda path: import_faces(path),
     "data/dfb/custom.parquet": lambda path: open_faces(path.parent.parent, [path.stem], "test").sha256,
     "scores.parquet": read_scores,
     "scores.json": ScoreRecord.read,
@@ -158,7 +169,7 @@ NESTED = st.recursive(
 def test_any_json_in_place_of_a_known_one_is_read_or_refused(folder: Path, document):
     path = folder / "any.json"
     path.write_text(json.dumps(document))
-    answers(lambda: read_dfb_json(path, {"real": 0}, "x_lmdb"))
+    answers(lambda: import_faces(path))
     answers(lambda: ScoreRecord.read(path))
     for split in ("train", "val", "test"):
         shutil.copyfile(path, folder / "media" / f"{split}.json")

@@ -1,11 +1,22 @@
 """Commands that turn a data set into crops."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from benchmark.cli.options import Data, Landmarks, Plugin, Workers, load_plugins, make_console
+
+Profiled = Annotated[str, typer.Option("--profile", help="Preprocessing profile of the crops.")]
+
+
+class Slashes(StrEnum):
+    """How `assay data export` spells paths."""
+
+    windows = "windows"
+    posix = "posix"
+
 
 app = typer.Typer(no_args_is_help=True, help="What a data set should hold, what it does hold, and its way out and in.")
 
@@ -65,3 +76,47 @@ def card(dataset: Annotated[str, typer.Argument(help="A data set (assay list dat
     from benchmark.card import card_of
 
     make_console().print(card_of(dataset), highlight=False, markup=False)
+
+
+@app.command()
+def export(
+    datasets: Annotated[list[str], typer.Argument(help="Preprocessed data sets; those of FaceForensics++ together.")],
+    out: Annotated[Path, typer.Option(help="Folder for NAME.json and NAME_lmdb.")],
+    data: Data = Path("data"),
+    profile: Profiled = "dfb",
+    dfb: Annotated[bool, typer.Option("--dfb", help="Also the LMDB that DeepfakeBench's loader reads.")] = False,
+    compression: Annotated[str | None, typer.Option(help="Only this level: raw, c23 or c40.")] = None,
+    slashes: Annotated[
+        Slashes, typer.Option(help="windows: backslashes, as DeepfakeBench's own files have on any system.")
+    ] = Slashes.windows,
+    prefix: Annotated[str, typer.Option(help="Put before every path of the JSON; not with --dfb.")] = "",
+) -> None:
+    """Write DeepfakeBench's JSON, and its LMDB with --dfb, of preprocessed data sets."""
+    from benchmark.passage import export_datasets
+
+    export_datasets(
+        datasets,
+        data,
+        out,
+        profile=profile,
+        with_lmdb=dfb,
+        compression=compression,
+        separator="\\" if slashes is Slashes.windows else "/",
+        prefix=prefix,
+        console=make_console(),
+    )
+
+
+@app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(help="DeepfakeBench's or DF40's JSON of a data set.")],
+    lmdb: Annotated[Path | None, typer.Option(help="LMDB folder that holds its frames.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder that holds its frames as image files, instead.")] = None,
+    data: Data = Path("data"),
+    profile: Profiled = "dfb",
+    label: Annotated[list[str] | None, typer.Option(help="NAME=0 (real) or NAME=1 (fake); repeatable.")] = None,
+) -> None:
+    """Make a DeepfakeBench data set, by its JSON and its LMDB or frames, one that can be trained and tested on."""
+    from benchmark.passage import import_dataset
+
+    import_dataset(file, data, lmdb=lmdb, root=root, profile=profile, labels=label or (), console=make_console())

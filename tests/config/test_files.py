@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import InputError
-from config.files import atomic_path, sweep, write_text
+from config.files import atomic_folder, atomic_path, sweep, write_text
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path):
@@ -52,3 +52,21 @@ def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path: Path):
 def test_text_is_written_whole_and_in_utf8(tmp_path: Path):
     write_text(tmp_path / "new" / "file", "é\n")
     assert (tmp_path / "new" / "file").read_bytes() == "é\n".encode()
+
+
+def test_a_folder_appears_whole_and_what_a_killed_run_left_of_it_goes(tmp_path: Path):
+    left, others = tmp_path / ".made.1.tmp", tmp_path / ".madeup.1.tmp"
+    for folder in (left, others):
+        folder.mkdir()
+        (folder / "half").write_text("half")
+    with pytest.raises(FileNotFoundError), atomic_folder(tmp_path / "made") as scratch:
+        (tmp_path / "absent").rename(scratch / "half")
+    assert list(tmp_path.iterdir()) == [others]
+    with atomic_folder(tmp_path / "made") as scratch:
+        assert not (tmp_path / "made").exists()
+        (scratch / "file").write_text("whole")
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["file"]
+    with pytest.raises(InputError, match="is there already"), atomic_folder(tmp_path / "made"):
+        pass
+    with pytest.raises(InputError, match="cannot write"), atomic_folder(tmp_path / "made" / "file" / "below"):
+        pass

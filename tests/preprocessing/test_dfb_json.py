@@ -1,50 +1,44 @@
-"""DeepfakeBench's JSON: nesting on the way out, slashes and prefixes on the way in."""
+"""DeepfakeBench's JSON: nesting and spelling on the way out, what is refused on the way in."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from config.errors import InputError
-from preprocessing.dfb_json import read_dfb_json, rows_frame, to_dfb_json
+from preprocessing.dfb_json import ListedVideo, read_dfb_json, selections, to_dfb_json
+from tests.dfb import ffpp_rows
 from tests.preprocessing.test_manifest import row
 
-LABELS = {"FF-real": 0, "FF-DF": 1, "CelebDFv2_real": 0}
+
+def faces(*levels: str) -> pd.DataFrame:
+    rows = pd.DataFrame([asdict(row) for level in levels or ("c23",) for row in ffpp_rows(level)])
+    return rows[rows["skip"] == ""]
 
 
-def rows():
-    real = "FaceForensics++/original_sequences/youtube/c23/frames/000"
-    fake = "FaceForensics++/manipulated_sequences/Deepfakes/c23/frames/000_003"
-    common = {"dataset": "FaceForensics++", "split": "train"}
-    return rows_frame_of(
-        row("r", 0, class_name="FF-real", key=f"{real}/000.png", **common),
-        row("r", 12, class_name="FF-real", key=f"{real}/012.png", **common),
-        row("f", 0, class_name="FF-DF", label=1, key=f"{fake}/000.png", **common),
-        row("f", 1, "no face", class_name="FF-DF", label=1, **common),
-    )
-
-
-def rows_frame_of(*entries):
-    import pandas as pd
-
+def plain(*entries: dict) -> pd.DataFrame:
     return pd.DataFrame(entries)
 
 
 def test_the_nesting_is_deepfakebenchs():
-    fake = "FaceForensics++/manipulated_sequences/Deepfakes/c23"
-    real = "FaceForensics++/original_sequences/youtube/c23/frames/000"
-    assert to_dfb_json(rows()) == {
+    rows = faces()
+    rows = rows[(rows["split"] == "train") & (rows["class_name"] != "FF-NT")]
+    fake = "FaceForensics++\\manipulated_sequences\\Deepfakes\\c23"
+    real = "FaceForensics++\\original_sequences\\youtube\\c23\\frames\\000"
+    assert to_dfb_json("FaceForensics++", rows) == {
         "FaceForensics++": {
             "FF-real": {
-                "train": {"c23": {"000": {"label": "FF-real", "frames": [f"{real}/000.png", f"{real}/012.png"]}}}
+                "train": {"c23": {"000": {"label": "FF-real", "frames": [f"{real}\\000.png", f"{real}\\012.png"]}}}
             },
             "FF-DF": {
                 "train": {
                     "c23": {
-                        "000_003": {
+                        "000_009": {
                             "label": "FF-DF",
-                            "frames": [f"{fake}/frames/000_003/000.png"],
-                            "masks": [f"{fake}/masks/000_003/000.png"],
+                            "frames": [f"{fake}\\frames\\000_009\\000.png", f"{fake}\\frames\\000_009\\012.png"],
+                            "masks": [f"{fake}\\masks\\000_009\\000.png", f"{fake}\\masks\\000_009\\012.png"],
                         }
                     }
                 }
@@ -53,42 +47,78 @@ def test_the_nesting_is_deepfakebenchs():
     }
 
 
-def test_a_round_trip_keeps_what_the_json_can_say(tmp_path: Path):
-    path = tmp_path / "FaceForensics++.json"
-    path.write_text(json.dumps(to_dfb_json(rows())))
-    back = rows_frame(read_dfb_json(path, LABELS, "FaceForensics++_lmdb"))
-    stored = rows()[lambda frame: frame["skip"] == ""]
-    columns = ["dataset", "split", "label", "class_name", "compression", "frame", "face", "key"]
-    assert back[columns].values.tolist() == stored[columns].values.tolist()
-    assert to_dfb_json(back) == to_dfb_json(rows())
+def test_levels_and_masks_are_for_the_sets_of_ffpp_alone():
+    key = "Celeb-DF-v2/Celeb-synthesis/frames/id0_id1_0000/012.png"
+    rows = plain(row("v/id0_id1_0000", 12, class_name="CelebDFv2_fake", label=1, compression="", key=key))
+    assert to_dfb_json("Celeb-DF-v2", rows, "/", "./datasets/rgb/") == {
+        "Celeb-DF-v2": {
+            "CelebDFv2_fake": {
+                "test": {"id0_id1_0000": {"label": "CelebDFv2_fake", "frames": [f"./datasets/rgb/{key}"]}}
+            }
+        }
+    }
+    shifted = plain(row("v/000_003", 0, class_name="FF-FH", label=1, key="F/frames/000_003/000.png"))
+    assert "masks" not in to_dfb_json("FaceShifter", shifted)["FaceShifter"]["FF-FH"]["test"]["c23"]["000_003"]
 
 
-@pytest.mark.parametrize("prefix", ["", ".\\datasets\\rgb\\", "D:\\data\\"])
-def test_windows_paths_without_compression_level(tmp_path: Path, prefix: str):
-    frame = f"{prefix}Celeb-DF-v2\\Celeb-real\\frames\\id0_0000\\012.png"
-    path = tmp_path / "Celeb-DF-v2.json"
-    video = {"label": "CelebDFv2_real", "frames": [frame]}
-    path.write_text(json.dumps({"Celeb-DF-v2": {"CelebDFv2_real": {"test": {"id0_0000": video}}}}))
-    (only,) = read_dfb_json(path, LABELS, "x")
-    assert only.key == "Celeb-DF-v2/Celeb-real/frames/id0_0000/012.png"
-    assert (only.frame, only.label, only.compression, only.split) == (12, 0, "", "test")
+def test_several_levels_stand_beside_each_other_or_are_refused():
+    document = to_dfb_json("FaceForensics++", faces("c23", "c40"))
+    assert set(document["FaceForensics++"]["FF-real"]["val"]) == {"c23", "c40"}
+    with pytest.raises(InputError, match=r"DemoFF has several compression levels \(c23, c40\).*--compression"):
+        to_dfb_json("DemoFF", faces("c23", "c40"))
+    with pytest.raises(InputError, match="without a compression level"):
+        to_dfb_json("FF-DF", faces("c23").assign(compression=""))
+
+
+def test_faceforensics_also_makes_the_sets_of_one_manipulation_with_the_reals_repeated():
+    made = selections("FaceForensics++", faces())
+    assert {name: sorted(rows["class_name"].unique()) for name, rows in made.items()} == {
+        "FaceForensics++": ["FF-DF", "FF-NT", "FF-real"],
+        "FF-DF": ["FF-DF", "FF-real"],
+        "FF-NT": ["FF-NT", "FF-real"],
+    }
+    assert list(selections("Celeb-DF-v2", faces())) == ["Celeb-DF-v2"]
+
+
+def test_videos_that_share_a_name_are_told_apart():
+    rows = plain(*(row(f"{folder}/v", 0, key=f"D/{folder}/frames/v/000.png") for folder in "ab"))
+    videos = to_dfb_json("D", rows)["D"]["real"]["test"]
+    assert {video["frames"][0] for video in videos.values()} == {"D\\a\\frames\\v\\000.png", "D\\b\\frames\\v\\000.png"}
+
+
+def written(tmp_path: Path, document: object) -> Path:
+    path = tmp_path / "D.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return path
+
+
+def test_both_nestings_are_read(tmp_path: Path):
+    video = {"label": "FF-DF", "frames": ["D\\frames\\v\\0.png"], "masks": []}
+    expected = ListedVideo("FF-DF", "FF-DF", "train", "", "v", ("D\\frames\\v\\0.png",))
+    plain_document = {"D": {"FF-DF": {"train": {"v": video}, "test": {}}}}
+    assert read_dfb_json(written(tmp_path, plain_document)) == ("D", [expected])
+    levels = {"D": {"FF-DF": {"train": {"c23": {"v": video}, "c40": {}}, "test": {}}}}
+    name, videos = read_dfb_json(written(tmp_path, levels))
+    assert (name, [(video.compression, video.name) for video in videos]) == ("D", [("c23", "v")])
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("nonsense", "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ("{}", "one top-level key"),
+        ('{"../D": {}}', "cannot be a data set's name"),
+        ('{"a\\\\D": {}}', "cannot be a data set's name"),
+        ('{"": {}}', "cannot be a data set's name"),
         ('{"D": [1]}', "not nested"),
-        (
-            '{"D": {"FF-XX": {"train": {"v": {"label": "FF-XX", "frames": ["D/frames/v/0.png"]}}}}}',
-            "'FF-XX' is in no label",
-        ),
-        ('{"D": {"FF-DF": {"train": {"v": {"label": "FF-DF", "frames": ["D/../../x/0.png"]}}}}}', "leaves its root"),
+        ('{"D": {"FF-DF": {"train": {"v": {"label": "FF-DF"}}}}}', "not nested"),
+        ('{"D": {"FF-DF": {"train": {"v": {"label": 1, "frames": ["a"]}}}}}', "not nested"),
+        ('{"D": {"FF-DF": {"train": {"v": {"label": "FF-DF", "frames": [1]}}}}}', "not nested"),
+        ('{"D": {"FF-DF": {"tests": {"v": {"label": "FF-DF", "frames": ["a"]}}}}}', "'tests' stands where a split"),
+        ('{"D": {"FF-DF": {"test": {"\\ud800": {"label": "FF-DF", "frames": ["a"]}}}}}', "not JSON"),
     ],
 )
 def test_bad_files_are_one_sentence(tmp_path: Path, content: str, message: str):
-    path = tmp_path / "D.json"
-    path.write_text(content)
     with pytest.raises(InputError, match=message):
-        read_dfb_json(path, LABELS, "x")
+        read_dfb_json(written(tmp_path, content))
