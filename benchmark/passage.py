@@ -18,7 +18,7 @@ from preprocessing.dfb_labels import LABELS, Labels, parse_labels
 from preprocessing.dfb_lmdb import dfb_lmdb_name, dfb_meta, write_dfb_lmdb
 from preprocessing.layouts import SPLITS
 from preprocessing.manifest import manifest_meta, read_manifest
-from preprocessing.pipeline import manifest_path
+from preprocessing.parts import find_source
 from preprocessing.samples import load_rows
 
 
@@ -55,7 +55,7 @@ def export_datasets(
     if with_lmdb:
         for folder in sorted({dfb_lmdb_name(name) for name in datasets}):
             metas = {
-                name: manifest_meta(manifest_path(data, profile, name))
+                name: manifest_meta(find_source(data, name, profile).manifest)
                 for name in datasets
                 if dfb_lmdb_name(name) == folder
             }
@@ -95,8 +95,9 @@ def import_dataset(
 
 def _faces(data: Path, name: str, profile: str, compression: str | None, console: Console) -> pd.DataFrame:
     """Rows of the stored faces of all splits, one of each frame, with `store_path`."""
-    path = manifest_path(data, profile, name)
-    splits = set(read_manifest(path, ["split"])["split"]) if path.is_file() else set(SPLITS)
+    source = find_source(data, name, profile)
+    listed = read_manifest(source.manifest, ["split", "class_name"])
+    splits = set(listed[listed["class_name"].isin(source.classes or listed["class_name"])]["split"])
     rows = pd.concat([load_rows(data, name, split, profile=profile) for split in SPLITS if split in splits])
     faces = rows[(rows["skip"] == "") & (rows["compression"].isin([compression, ""]) if compression else True)]
     if not len(faces):

@@ -73,9 +73,10 @@ def import_json(
     manifest = manifest_path(data, profile.name, name)
     if manifest.is_file() and IMPORTED not in manifest_meta(manifest):
         raise InputError(f"{manifest} was made by 'assay preprocess' and is kept; choose another --data")
-    meta = {**_unknown_origin(name, profile), IMPORTED: path.name}
+    meta = _unknown_origin(name, profile)
     source = _InLmdb(lmdb, meta) if lmdb else _InFolders(root or Path(), name, meta)
-    levels = load_config(DatasetConfig, name).compressions if name in config_names(DatasetConfig) else ()
+    known = load_config(DatasetConfig, name) if name in config_names(DatasetConfig) else None
+    levels = known.compressions if known else ()
     with stage(f"look up {path.name}") as report:
         listing = list_rows(name, videos, labels, source.finder, levels, report)
     if not listing.paths:
@@ -83,7 +84,10 @@ def import_json(
         raise InputError(f"none of the {len(listing.missing)} frames of {name} is in {source.where}{example}")
     with stage(f"store {name}") as report:
         rows, store = source.take(listing, manifest.parent, report)
-    write_manifest(manifest, (asdict(replace(row, store=store)) for row in rows), source.meta)
+    present = {video.class_name for video in videos}
+    parts = {part: names for part, names in known.parts.items() if present.issuperset(names)} if known else {}
+    meta = {**source.meta, "parts": parts, IMPORTED: path.name}
+    write_manifest(manifest, (asdict(replace(row, store=store)) for row in rows), meta)
     return Imported(name, manifest, listing)
 
 

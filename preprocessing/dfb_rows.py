@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from config.errors import InputError
+from preprocessing.clips import ABSENT
 from preprocessing.dfb_json import ListedVideo
 from preprocessing.dfb_labels import Labels
 from preprocessing.manifest import Row
 
 KEPT_FIRST = ("test", "val", "train")
-NOT_THERE = "listed but not there"
+
 NO_FRAMES = "no frames listed"
 MOST_DIGITS = 9  # of a frame number: a manifest has 32 bits for it
 
@@ -110,7 +111,7 @@ def list_rows(
             place = finder.find(frame)
             if place is None:
                 listing.missing.append(written)
-                rows.append(replace(base, frame=number, skip=NOT_THERE))
+                rows.append(replace(base, frame=number, skip=ABSENT))
             elif label_of.setdefault(place.key, base.label) != base.label:
                 raise InputError(f"{name}: {written} is listed as real and as fake")
             elif place.key in listing.paths:

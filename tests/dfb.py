@@ -18,6 +18,7 @@ META = {
     "format": 1,
     "dataset": "FaceForensics++",
     "profile": {"name": "dfb", "scale": 1.3},
+    "parts": {"FaceForensics++": ["FF-real", "FF-DF", "FF-NT"], "FF-NT": ["FF-real", "FF-NT"]},
     "predictor": "a predictor",
     "predictor_sha256": "ab",
     "encoder": "png",

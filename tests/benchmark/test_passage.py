@@ -96,6 +96,9 @@ def test_there_and_back_again(assay, data: Path, exported: Path, tmp_path: Path)
     meta = manifest_meta(manifest_path(back, "dfb", NAME))
     assert (meta["predictor"], meta["imported"]) == ("a predictor", f"{NAME}.json")
     assert assay("data", "export", NAME, "--data", back, "--out", tmp_path / "again", "--dfb").code == 0
+    part = assay("data", "export", "FF-NT", "--data", back, "--out", tmp_path / "part")
+    assert part.code == 0, "a part that this project has a name for is exported as its own"
+    assert (tmp_path / "part" / "FF-NT.json").read_text() == (tmp_path / "again" / "FF-NT.json").read_text()
     for path in exported.glob("*.json"):
         assert json.loads(path.read_text()) == json.loads((tmp_path / "again" / path.name).read_text())
 
@@ -110,6 +113,7 @@ def test_what_came_in_is_scored_as_what_was_made_here(assay, data: Path, exporte
         "FaceForensics++.parquet",
         "FaceForensics++_lmdb",
     ]
+    assert manifest_meta(manifest_path(back, "dfb", "FF-DF"))["parts"] == {}
     weights = tmp_path / "weights.safetensors"
     save_weights(build_detector(load_config(DetectorConfig, "efficientnet_lite0"), pretrained=False), weights, {})
     evaluate = ["evaluate", weights, "--detector", "efficientnet_lite0", "--set", "resolution=64", "--workers", 0]
@@ -332,18 +336,18 @@ def test_a_set_with_a_level_in_its_folders_gets_it_back(assay, tmp_path: Path):
 def test_what_deepfakebench_has_no_place_for_is_said(assay, data: Path, tmp_path: Path):
     shutil.copytree(data / "dfb" / f"{NAME}_lmdb", tmp_path / "data" / "dfb" / f"{NAME}_lmdb")
     path = manifest_path(data, "dfb", NAME)
-    rows = read_manifest(path)
+    rows, meta = read_manifest(path), manifest_meta(path) | {"parts": {}}
     rows.loc[rows["class_name"] == "FF-NT", "class_name"] = "FF-new"
     rows.loc[rows["key"] == rows["key"].max(), "face"] = 1
     records = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    write_manifest(manifest_path(tmp_path / "data", "dfb", NAME), records, manifest_meta(path))
+    write_manifest(manifest_path(tmp_path / "data", "dfb", NAME), records, meta)
     answer = assay("data", "export", NAME, "--data", tmp_path / "data", "--out", tmp_path / "out")
     assert answer.code == 0, answer.err
     assert "faces of FF-new are in no JSON of DeepfakeBench's" in answer.out
     assert "1 faces are left out, of frames with several" in answer.out
     assert "label_dict" not in answer.out
     custom = rows[rows["class_name"] == "FF-new"].assign(dataset="own").astype(object).to_dict("records")
-    write_manifest(manifest_path(tmp_path / "data", "dfb", "own"), custom, manifest_meta(path))
+    write_manifest(manifest_path(tmp_path / "data", "dfb", "own"), custom, meta)
     answer = assay("data", "export", "own", "--data", tmp_path / "data", "--out", tmp_path / "out")
     assert "label_dict of DeepfakeBench's configuration needs: FF-new: 1" in answer.out
 
