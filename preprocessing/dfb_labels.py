@@ -57,7 +57,7 @@ class Labels:
             if name.removesuffix(ending) not in (name, ""):
                 return label
         error = unknown("class", name, self._known)
-        raise InputError(f"{error} To say what it is: --label '{name}=0' for real, '{name}=1' for fake")
+        raise InputError(f"{error} (to say what it is: --label '{name}=0' for real, '{name}=1' for fake)")
 
     def method(self, name: str, label: int) -> str:
         """The manipulation that a class name stands for, "real" for a real class."""
