@@ -120,3 +120,27 @@ def import_command(
     from benchmark.passage import import_dataset
 
     import_dataset(file, data, lmdb=lmdb, root=root, profile=profile, labels=label or (), console=make_console())
+
+
+@app.command()
+def check(
+    dataset: Annotated[str, typer.Argument(help="A data set (assay list datasets) or a YAML file.")],
+    root: Annotated[Path, typer.Option(help="Folder that holds its videos or images.")],
+    compression: Annotated[str | None, typer.Option(help="Only this level: raw, c23 or c40.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Open no file: counts, splits and empty files alone.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="All findings as JSON on stdout.")] = False,
+    workers: Workers = None,
+    plugin: Plugin = None,
+) -> None:
+    """Compare what is on disk with what should be; exit code 1 if figures on it would not be those of the data set."""
+    from benchmark.check import check_dataset, show, to_json
+
+    load_plugins(plugin)
+    console = make_console(stderr=as_json)
+    found = check_dataset(dataset, root, compression=compression, quick=quick, workers=workers, console=console)
+    if as_json:
+        typer.echo(to_json(found))
+    else:
+        show(found, console)
+    if not found.valid:
+        raise typer.Exit(1)

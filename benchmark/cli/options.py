@@ -43,10 +43,10 @@ class Format(StrEnum):
 Form = Annotated[Format, typer.Option("--format", help="How to write it.")]
 
 
-def make_console(quiet: bool = False) -> Console:
+def make_console(quiet: bool = False, stderr: bool = False) -> Console:
     """The console of a command: as wide as the terminal, or WIDTH_OF_LOGS where there is none."""
-    console = Console(soft_wrap=True, quiet=quiet)
-    return console if console.is_terminal else Console(soft_wrap=True, width=WIDTH_OF_LOGS, quiet=quiet)
+    console = Console(soft_wrap=True, quiet=quiet, stderr=stderr)
+    return console if console.is_terminal else Console(soft_wrap=True, width=WIDTH_OF_LOGS, quiet=quiet, stderr=stderr)
 
 
 def load_plugins(paths: list[Path] | None) -> None:

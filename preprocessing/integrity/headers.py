@@ -1,0 +1,196 @@
+"""What the headers of image and video files say, read without decoding a picture."""
+
+import io
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from preprocessing.clips import UnreadableMediaError
+
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+START_OF_SCAN, QUANTISATION = 0xDA, 0xDB
+# Start of frame of any coding; among these numbers are three that mean something else.
+FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+STANDALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+
+# Table K.1 of ITU-T T.81, the luminance table that libjpeg scales to a quality, row by row.
+LUMINANCE = (
+    *(16, 11, 10, 16, 24, 40, 51, 61),
+    *(12, 12, 14, 19, 26, 58, 60, 55),
+    *(14, 13, 16, 24, 40, 57, 69, 56),
+    *(14, 17, 22, 29, 51, 87, 80, 62),
+    *(18, 22, 37, 56, 68, 109, 103, 77),
+    *(24, 35, 55, 64, 81, 104, 113, 92),
+    *(49, 64, 78, 87, 103, 121, 120, 101),
+    *(72, 92, 95, 98, 112, 100, 103, 99),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of itself.
+
+    Attributes:
+        codec: "jpeg", "png", or a video's four letters.
+        width: in pixels, as the height.
+        height: of a picture.
+        jpeg_quality: of a JPEG, 1 to 100 as libjpeg counts; None of others.
+        frame_rate: of a video, in frames a second; None of an image, and where the file does not say.
+        frames: how many pictures the file promises.
+    """
+
+    codec: str
+    width: int
+    height: int
+    jpeg_quality: int | None = None
+    frame_rate: float | None = None
+    frames: int = 1
+
+
+def image_header(file: BinaryIO) -> Header | None:
+    """The header of a JPEG or PNG; None for another kind.
+
+    Args:
+        file: at its beginning.
+
+    Raises:
+        UnreadableMediaError: the header is broken.
+    """
+    magic = file.read(len(PNG))
+    if magic == PNG:
+        return _png(file)
+    if magic.startswith(JPEG):
+        file.seek(2)
+        return _jpeg(file)
+    return None
+
+
+def is_cut_off(file: BinaryIO, size: int, tail: bytes) -> bool:
+    """Whether a file ends before what its container promises: a JPEG, PNG, MP4, MOV, AVI or WebP; False for others.
+
+    Args:
+        file: the whole file.
+        size: its length in bytes.
+        tail: the last of its bytes, in which a picture's end is looked for first.
+    """
+    file.seek(0)
+    head = file.read(12)
+    for magic, end in ((JPEG, b"\xff\xd9"), (PNG, b"IEND")):
+        if head.startswith(magic):
+            return end not in tail and not _ends(file, magic, end)
+    if head[4:8] == b"ftyp":
+        return _end_of_boxes(file, size) > size
+    if head[:4] == b"RIFF":
+        length = int.from_bytes(head[4:8], "little")
+        return length < 0xFFFFFFFF and 8 + length > size
+    return False
+
+
+def quality_of(table: tuple[int, ...]) -> int:
+    """The quality of libjpeg, 1 to 100, whose luminance table is nearest.
+
+    Exact for what libjpeg wrote with its own tables, as OpenCV and Pillow do; an estimate for tables of others.
+
+    Args:
+        table: 64 steps of quantisation, row by row.
+    """
+    return 1 + int(np.abs(_tables() - np.array(table)).sum(axis=1).argmin())
+
+
+def luminance_table(quality: int) -> npt.NDArray[np.int64]:
+    """The 64 steps that libjpeg quantises luminance with, row by row, for a quality from 1 to 100."""
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return np.clip((np.array(LUMINANCE) * scale + 50) // 100, 1, 255)
+
+
+@cache
+def _tables() -> npt.NDArray[np.int64]:
+    return np.stack([luminance_table(quality) for quality in range(1, 101)])
+
+
+@cache
+def _zigzag() -> tuple[int, ...]:
+    """Where the numbers of a stored table belong, row by row: diagonals, every other one upwards."""
+    places = [(row, column) for row in range(8) for column in range(8)]
+    walked = sorted(places, key=lambda place: (sum(place), place[0] if sum(place) % 2 else place[1]))
+    return tuple(walked.index(place) for place in places)
+
+
+@lru_cache(maxsize=1024)  # most files of a data set share a few tables
+def _stored_quality(stored: bytes, width: int) -> int:
+    numbers = [int.from_bytes(stored[place : place + width], "big") for place in range(0, 64 * width, width)]
+    return quality_of(tuple(numbers[place] for place in _zigzag()))
+
+
+def _png(file: BinaryIO) -> Header:
+    first = file.read(16)
+    width, height = int.from_bytes(first[8:12], "big"), int.from_bytes(first[12:16], "big")
+    if first[4:8] != b"IHDR" or not width or not height:
+        raise UnreadableMediaError("broken PNG header")
+    return Header("png", width, height)
+
+
+def _jpeg(file: BinaryIO) -> Header:
+    """The segments up to the first scan; those that say nothing of size and quality are leapt over."""
+    size, quality = None, None
+    while (marker := _marker(file)) != START_OF_SCAN:
+        if marker in STANDALONE:
+            continue
+        length = int.from_bytes(file.read(2), "big") - 2
+        if length < 0:
+            raise UnreadableMediaError("broken JPEG header")
+        if marker in FRAMES:
+            frame = file.read(length)
+            size = int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")
+        elif marker == QUANTISATION:
+            quality = _quality(file.read(length)) or quality
+        else:
+            file.seek(length, io.SEEK_CUR)
+    if size is None or 0 in size:
+        raise UnreadableMediaError("broken JPEG header")
+    return Header("jpeg", *size, jpeg_quality=quality)
+
+
+def _marker(file: BinaryIO) -> int:
+    start = file.read(2)
+    while start == b"\xff\xff":  # a marker may be padded
+        start = b"\xff" + file.read(1)
+    if len(start) < 2 or start[0] != 0xFF:
+        raise UnreadableMediaError("broken JPEG header")
+    return start[1]
+
+
+def _quality(segment: bytes) -> int | None:
+    """From the first table of a segment of several that is luminance's, number 0."""
+    while segment:
+        width = 2 if segment[0] >> 4 else 1
+        number, stored, segment = segment[0] & 15, segment[1 : 1 + 64 * width], segment[1 + 64 * width :]
+        if number == 0 and len(stored) == 64 * width:
+            return _stored_quality(stored, width)
+    return None
+
+
+def _ends(file: BinaryIO, magic: bytes, end: bytes) -> bool:
+    """Whether a picture's end stands anywhere; other programs may have appended what they like. Slow, and rare."""
+    file.seek(0)
+    content = file.read()
+    scan = content.find(b"\xff\xda") if magic == JPEG else 0  # a preview in the header has an end of its own
+    return scan >= 0 and content.find(end, scan) >= 0
+
+
+def _end_of_boxes(file: BinaryIO, size: int) -> int:
+    """Where the boxes of an MP4 or MOV end by their own account; what is no box any more is passed over."""
+    position = 0
+    while position < size:
+        file.seek(position)
+        box = file.read(16)
+        length = int.from_bytes(box[:4], "big")
+        if length == 1:
+            length = int.from_bytes(box[8:16], "big")
+        if length < 8 or not box[4:8].isalnum():
+            return size
+        position += length
+    return position
