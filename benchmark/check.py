@@ -121,7 +121,7 @@ def _show_finding(finding: Finding, console: Console) -> None:
     console.print(Text.assemble((f"{finding.severity:9}", STYLES[finding.severity]), finding.message, count))
     more = ["..."] if len(finding.examples) > MOST_EXAMPLES else []
     for example in (*finding.examples[:MOST_EXAMPLES], *more):
-        console.print(Text(f"           {example}"))
+        console.print(Text(f"           {example}"), soft_wrap=False, no_wrap=True, overflow="ellipsis")
 
 
 def _number(value: float | str) -> float | None:

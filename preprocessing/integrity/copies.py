@@ -57,18 +57,19 @@ def find_copies(clips: Sequence[Clip], groups: Sequence[Sequence[int]]) -> Itera
 
     one_sided = [group for group in groups if not _differ(group, split) and not _differ(group, label)]
     kinds: list[tuple[Severity, str, list[tuple[int, ...]]]] = [
-        ("invalid", "media have the same content in different splits", _copies(clips, groups, split)),
-        ("invalid", "media have the same content and are both real and fake", _copies(clips, groups, label)),
+        ("invalid", "groups of media with the same content in different splits", _copies(clips, groups, split)),
+        ("invalid", "groups of media with the same content, real and fake", _copies(clips, groups, label)),
         (
             "warning",
-            "media of one split and label have the same content",
+            "groups of media with the same content, of one split and label",
             _copies(clips, one_sided, lambda index: index),
         ),
     ]
     for severity, message, found in kinds:
         if found:
-            names = tuple(", ".join(clips[index].name for index in group) for group in found)
-            yield Finding("copies", severity, message, names)
+            yield Finding(
+                "copies", severity, message, tuple(_named([clips[index] for index in group]) for group in found)
+            )
 
 
 def _copies(
@@ -84,3 +85,13 @@ def _copies(
 
 def _differ(group: Sequence[int], side: Callable[[int], Hashable]) -> bool:
     return len({side(index) for index in group}) > 1
+
+
+def _named(group: Sequence[Clip]) -> str:
+    """The names of a group, the first of each split and label in front, since a group can be long."""
+    sides = Counter[tuple[str, int]]()
+    places = []
+    for clip in group:
+        places.append(sides[clip.split, clip.label])
+        sides[clip.split, clip.label] += 1
+    return ", ".join(group[index].name for index in sorted(range(len(group)), key=places.__getitem__))
