@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from benchmark.preprocess import describe, whole_of
 from benchmark.progress import progress
 from config.load import load_config
 from config.schema import DatasetConfig
@@ -16,7 +17,7 @@ from evaluation.tables import Column, Table
 from preprocessing.integrity.check import check_integrity
 from preprocessing.integrity.report import Finding, Integrity, Separation, Tally
 from preprocessing.integrity.separability import ALL_FAKES
-from preprocessing.layouts import SPLITS
+from preprocessing.layouts.media import SPLITS
 from preprocessing.workers import cores
 
 MOST_EXAMPLES = 5
@@ -32,8 +33,9 @@ def check_dataset(
     workers: int | None = None,
     console: Console,
 ) -> Integrity:
-    """Check a data set, with a progress bar on `console`; arguments and errors as `check_integrity`."""
-    config = load_config(DatasetConfig, dataset)
+    """Check a data set or a part of one, with a progress bar; arguments and errors as `check_integrity`."""
+    whole = whole_of(dataset)
+    config = _narrowed(load_config(DatasetConfig, whole), dataset) if whole else describe(dataset)
     with progress(f"check {config.name}", console) as report:
         return check_integrity(
             config,
@@ -114,6 +116,17 @@ def separation_table(separations: Sequence[Separation]) -> Table:
             "accuracy: balanced, of calling a value what it mostly is; AUC: of larger values in fakes; 0.5: nothing",
         ),
     )
+
+
+def _narrowed(config: DatasetConfig, part: str) -> DatasetConfig:
+    """The description of a part: its classes alone, and what is expected of them."""
+    names = config.parts[part]
+    expected = [count for count in config.card.expected if count.class_name in names]
+    changes = {
+        "classes": [entry for entry in config.classes if entry.class_name in names],
+        "card": config.card.model_copy(update={"expected": expected}),
+    }
+    return config.model_copy(update=changes)
 
 
 def _show_finding(finding: Finding, console: Console) -> None:

@@ -13,10 +13,6 @@ import numpy.typing as npt
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
-# Why a clip is listed although nothing can be read from it.
-ABSENT = "listed but not there"
-EMPTY = "empty folder"
-
 Image = npt.NDArray[np.uint8]
 
 # Why a clip is not to be processed.

@@ -124,7 +124,9 @@ def import_command(
 
 @app.command()
 def check(
-    dataset: Annotated[str, typer.Argument(help="A data set (assay list datasets) or a YAML file.")],
+    dataset: Annotated[
+        str, typer.Argument(help="A data set or a part of one (assay list datasets), a YAML file, or a CSV of media.")
+    ],
     root: Annotated[Path, typer.Option(help="Folder that holds its videos or images.")],
     compression: Annotated[str | None, typer.Option(help="Only this level: raw, c23 or c40.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Open no file: counts, splits and empty files alone.")] = False,

@@ -39,7 +39,7 @@ def check_integrity(
     Raises:
         InputError: no such folder, a split file is missing or broken, or nothing was found.
     """
-    listed = list_clips(config, root, compression)
+    listed = list_clips(config, root, compression, absent=True)
     clips = [clip for clip in listed if not clip.skip]
     paths = [path for clip in clips for path in clip.files]
     counter = _Counter(len(paths), on_progress)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from config.schema import DatasetConfig
 from preprocessing.clips import ABSENT, EMPTY, Clip
 from preprocessing.integrity.report import Finding, Tally
-from preprocessing.layouts import SPLITS
+from preprocessing.layouts.media import SPLITS
 
 
 def count_classes(clips: Sequence[Clip], config: DatasetConfig) -> tuple[Tally, ...]:
@@ -25,13 +25,12 @@ def count_classes(clips: Sequence[Clip], config: DatasetConfig) -> tuple[Tally, 
     }
     found = _count(clips, lambda clip: clip.class_name)
     names = dict.fromkeys([*(entry.class_name for entry in config.classes), *sorted(name for name, _, _ in found)])
-    levels = sorted({clip.compression for clip in clips})
+    levels = sorted({clip.compression for clip in clips}) or [""]
     splits = dict.fromkeys([*SPLITS, *sorted({clip.split for clip in clips})])
-    known = {name for name, _ in expected}
-    tallies = []
-    for name, level, split in itertools.product(names, levels, splits):
-        wanted = expected.get((name, split), 0) if name in known else None
-        tallies.append(Tally(name, level, split, found[name, level, split], wanted))
+    tallies = (
+        Tally(name, level, split, found[name, level, split], expected.get((name, split)))
+        for name, level, split in itertools.product(names, levels, splits)
+    )
     return tuple(tally for tally in tallies if tally.found or tally.expected)
 
 
@@ -46,19 +45,22 @@ def compare_counts(tallies: Sequence[Tally], config: DatasetConfig) -> Iterator[
     if not config.card.expected:
         yield Finding("counts", "info", "no expected counts are known of this data set")
         return
-    optional = _optional_and_absent(tallies, config)
-    if optional:
-        yield Finding("counts", "info", "optional classes that are not there", tuple(sorted(optional)))
-    judged = [tally for tally in tallies if tally.expected is not None and tally.name not in optional]
+    optional = {entry.class_name for entry in config.classes if entry.optional}
+    there = {(tally.name, tally.compression) for tally in tallies if tally.found}
+    missed = [tally for tally in tallies if tally.name not in optional or (tally.name, tally.compression) in there]
+    if len(missed) < len(tallies):
+        absent = dict.fromkeys(_place(tally) for tally in tallies if tally not in missed)
+        yield Finding("counts", "info", "optional classes that are not there", tuple(absent))
+    judged = [tally for tally in missed if tally.expected is not None]
     fewer = [_said(tally) for tally in judged if tally.found < (tally.expected or 0)]
     more = [_said(tally) for tally in judged if tally.found > (tally.expected or 0)]
     if fewer:
         yield Finding("counts", "invalid", "fewer media than a whole copy holds", tuple(fewer))
     if more:
         yield Finding("counts", "warning", "more media than a whole copy holds", tuple(more))
-    unknown = sorted({tally.name for tally in tallies if tally.expected is None})
+    unknown = tuple(f"{_place(tally)} {tally.split}" for tally in tallies if tally.expected is None)
     if unknown:
-        yield Finding("counts", "info", "classes of which no counts are known", tuple(unknown))
+        yield Finding("counts", "info", "splits of classes of which no counts are known", unknown)
 
 
 def find_unused(clips: Sequence[Clip]) -> Iterator[Finding]:
@@ -78,14 +80,9 @@ def _count(clips: Sequence[Clip], name: Callable[[Clip], str]) -> Counter[tuple[
     return Counter((name(clip), clip.compression, clip.split) for clip in clips)
 
 
-def _optional_and_absent(tallies: Sequence[Tally], config: DatasetConfig) -> set[str]:
-    """Classes all of whose folders are optional and of which nothing is there."""
-    optional = {entry.class_name for entry in config.classes} - {
-        entry.class_name for entry in config.classes if not entry.optional
-    }
-    return (optional & {tally.name for tally in tallies}) - {tally.name for tally in tallies if tally.found}
-
-
 def _said(tally: Tally) -> str:
-    level = f" {tally.compression}" if tally.compression else ""
-    return f"{tally.name}{level} {tally.split}: {tally.found} of {tally.expected}"
+    return f"{_place(tally)} {tally.split}: {tally.found} of {tally.expected}"
+
+
+def _place(tally: Tally) -> str:
+    return " ".join(filter(None, (tally.name, tally.compression)))

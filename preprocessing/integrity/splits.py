@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 
 from preprocessing.clips import Clip
 from preprocessing.integrity.report import Finding
-from preprocessing.layouts import SPLITS
+from preprocessing.layouts.media import SPLITS
 
 
 def find_repeated(clips: Sequence[Clip]) -> Iterator[Finding]:
-    """The same media listed in two splits, or as real and as fake.
+    """The same media listed in two splits.
 
     Media of one file name in several splits are told as well: they may be numbered alike, or be one video that was
     encoded again, which no comparison of bytes finds.
@@ -25,9 +25,6 @@ def find_repeated(clips: Sequence[Clip]) -> Iterator[Finding]:
     repeated = tuple(f"{name} ({', '.join(found)})" for name, found in splits.items() if len(found) > 1)
     if repeated:
         yield Finding("splits", "invalid", "media that are in more than one split", repeated)
-    labelled = tuple(name for name, same in of_name.items() if len({clip.label for clip in same}) > 1)
-    if labelled:
-        yield Finding("splits", "invalid", "media that are real and fake at once", labelled)
     alike = tuple(
         ", ".join(sorted({clip.name for clip in same}))
         for same in of_stem.values()
