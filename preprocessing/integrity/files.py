@@ -1,6 +1,7 @@
 """Every file of a data set looked at once, cheaply and by several processes: can it be read, and what is it."""
 
 import hashlib
+import io
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -14,14 +15,14 @@ import cv2
 
 from preprocessing.clips import EMPTY, VIDEO_SUFFIXES, Clip, UnreadableMediaError, read_image
 from preprocessing.engines import run_local
-from preprocessing.integrity.headers import Header, image_header, is_cut_off
+from preprocessing.integrity.headers import TAIL, Header, image_header, is_cut_off
 from preprocessing.integrity.report import Finding
 
 R = TypeVar("R")
 Progress = Callable[[int], None]
 Batch = tuple[str, ...]
 
-HEAD, TAIL = 1 << 13, 1 << 10  # bytes from both ends, by which most files can be told apart
+HEAD = 1 << 13  # bytes that, with the last ones, tell most files apart
 BATCH = 64  # files for a worker at a time
 MOST_UNREADABLE = 0.01  # of the files of a class in a split
 
@@ -119,9 +120,7 @@ def probe_file(path: Path, opened: bool = True) -> Probe:
             head = file.read(HEAD)
             file.seek(max(HEAD, size - TAIL))
             tail = file.read()
-            header = _header(path, file)
-            if is_cut_off(file, size, (head + tail)[-TAIL:]):
-                raise UnreadableMediaError("cut off")
+            header = _header(path, io.BytesIO(head) if size <= HEAD else file, size)
         return Probe(size, "", header, hashlib.blake2b(head + tail, digest_size=16).digest())
     except UnreadableMediaError as error:
         return Probe(size, str(error))
@@ -129,7 +128,10 @@ def probe_file(path: Path, opened: bool = True) -> Probe:
         return Probe(size, error.strerror or type(error).__name__)
 
 
-def _header(path: Path, file: BinaryIO) -> Header:
+def _header(path: Path, file: BinaryIO, size: int) -> Header:
+    file.seek(0)
+    if is_cut_off(file, size):
+        raise UnreadableMediaError("cut off")
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _video_header(path)
     file.seek(0)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from preprocessing.clips import UnreadableMediaError
 
+TAIL = 1 << 10  # bytes in which a picture's end is looked for first
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 START_OF_SCAN, QUANTISATION = 0xDA, 0xDB
 # Start of frame of any coding; among these numbers are three that mean something else.
@@ -51,36 +52,35 @@ class Header:
 
 
 def image_header(file: BinaryIO) -> Header | None:
-    """The header of a JPEG or PNG; None for another kind.
+    """The header of a JPEG or PNG that has an end as well; None for another kind.
 
     Args:
         file: at its beginning.
 
     Raises:
-        UnreadableMediaError: the header is broken.
+        UnreadableMediaError: the header is broken, or the picture ends before its end.
     """
     magic = file.read(len(PNG))
     if magic == PNG:
-        return _png(file)
+        header = _png(file)
+        _look_for_end(file, b"IEND")
+        return header
     if magic.startswith(JPEG):
         file.seek(2)
-        return _jpeg(file)
+        header = _jpeg(file)
+        _look_for_end(file, b"\xff\xd9")
+        return header
     return None
 
 
-def is_cut_off(file: BinaryIO, size: int, tail: bytes) -> bool:
-    """Whether a file ends before what its container promises: a JPEG, PNG, MP4, MOV, AVI or WebP; False for others.
+def is_cut_off(file: BinaryIO, size: int) -> bool:
+    """Whether an MP4, MOV, AVI or WebP ends before its own account says; False for others.
 
     Args:
-        file: the whole file.
+        file: at its beginning.
         size: its length in bytes.
-        tail: the last of its bytes, in which a picture's end is looked for first.
     """
-    file.seek(0)
     head = file.read(12)
-    for magic, end in ((JPEG, b"\xff\xd9"), (PNG, b"IEND")):
-        if head.startswith(magic):
-            return end not in tail and not _ends(file, magic, end)
     if head[4:8] == b"ftyp":
         return _end_of_boxes(file, size) > size
     if head[:4] == b"RIFF":
@@ -173,12 +173,14 @@ def _quality(segment: bytes) -> int | None:
     return None
 
 
-def _ends(file: BinaryIO, magic: bytes, end: bytes) -> bool:
-    """Whether a picture's end stands anywhere; other programs may have appended what they like. Slow, and rare."""
-    file.seek(0)
-    content = file.read()
-    scan = content.find(b"\xff\xda") if magic == JPEG else 0  # a preview in the header has an end of its own
-    return scan >= 0 and content.find(end, scan) >= 0
+def _look_for_end(file: BinaryIO, end: bytes) -> None:
+    """In the last bytes, then in all after the header, since programs append what they like. A preview is before it."""
+    begin, size = file.tell(), file.seek(0, io.SEEK_END)
+    for position in (max(begin, size - TAIL), begin):
+        file.seek(position)
+        if end in file.read():
+            return
+    raise UnreadableMediaError("cut off")
 
 
 def _end_of_boxes(file: BinaryIO, size: int) -> int:
