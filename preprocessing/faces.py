@@ -7,6 +7,7 @@ one past the corners, the second detection sees a BGR image, and in mode `exact`
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 import cv2
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from config.schema import Profile
 from preprocessing.clips import Image
 from preprocessing.landmarks import Predictor, load_predictor, predict
-from preprocessing.search import CONFIDENT, SMALLEST_BOX, Box, FaceSearch, largest, same_face
+from preprocessing.search import CONFIDENT, Box, FaceSearch, in_order, largest, manipulated, same_face
 
 # Upper lid left, upper lid right, nose tip, and the points after the two mouth corners, in 81-point numbering.
 ALIGNMENT_POINTS = (37, 44, 30, 49, 55)
@@ -40,19 +41,23 @@ class Skip(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """An aligned face.
+    """A face that was cut out of a frame.
 
     Attributes:
-        crop: (R, R, 3) uint8 BGR.
+        crop: (H, W, 3) uint8 BGR; both R of the profile if it is aligned.
         landmarks: (81, 2) int64, x and y in pixels of the crop.
-        mask: (R, R) uint8, 0 or 255, or None.
-        box: the face in the frame, with dlib's confidence.
+        mask: (H, W) uint8, 0 or 255, or None.
+        box: the face in the frame, with the detector's confidence.
+        box_in_crop: the same in pixels of a loose crop; None for an aligned one.
+        placed_by: whose box the landmarks were looked for in, "dlib"'s or the "detector"'s.
     """
 
     crop: Image
     landmarks: npt.NDArray[np.int64]
     mask: Image | None
     box: Box
+    box_in_crop: Box | None = None
+    placed_by: str = "dlib"
 
 
 def target_points(resolution: int, scale: float) -> npt.NDArray[np.float64]:
@@ -102,8 +107,15 @@ class FaceCropper:
         self._predictor = load_predictor(predictor)
         self._targets = target_points(profile.resolution, profile.scale)
 
+    def faces(self, frame: Image, mask: Image | None = None, last: Box | None = None) -> list[Face] | Skip:
+        """The faces of a frame that the profile keeps: all, or one; or why there is none. Arguments as for `crop`."""
+        if self.profile.faces == "all":
+            return self.crop_all(frame, mask) or Skip.NO_FACE
+        face = self.crop(frame, mask, last)
+        return face if isinstance(face, Skip) else [face]
+
     def crop(self, frame: Image, mask: Image | None = None, last: Box | None = None) -> Face | Skip:
-        """The aligned face of a frame: the one that continues `last`, else the largest.
+        """The aligned face of a frame: the one that a mask marks, else that continues `last`, else the largest.
 
         Args:
             frame: (H, W, 3) uint8 BGR.
@@ -115,32 +127,33 @@ class FaceCropper:
         """
         rgb = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
         face: Face | Skip = Skip.NO_FACE
-        for box in self._candidates(rgb, last):
+        for box in self._candidates(rgb, mask, last):
             face = self._align(frame, rgb, box, mask)
             if isinstance(face, Face):
                 break
         return face
 
-    def crop_all(self, frame: Image) -> list[Face]:
-        """All faces of a frame that can be aligned, the largest first.
+    def crop_all(self, frame: Image, mask: Image | None = None) -> list[Face]:
+        """All faces of a frame that can be aligned, the largest first, but ahead of it the one that a mask marks.
 
         Mode `fast` looks for faces that are smaller than the detector's window only where it finds no larger one.
 
         Args:
             frame: (H, W, 3) uint8 BGR.
+            mask: as for `crop`.
         """
         rgb = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-        boxes = self._search.at_least(rgb, SMALLEST_BOX) if self.profile.mode == "fast" else []
-        by_size = sorted(boxes or self._search.exact(rgb), key=lambda box: -box.area)
-        faces = [self._align(frame, rgb, box, None) for box in by_size]
+        boxes = in_order(self._search.every(rgb, fast=self.profile.mode == "fast"), mask)
+        faces = [self._align(frame, rgb, box, mask) for box in boxes]
         return [face for face in faces if isinstance(face, Face)]
 
-    def _candidates(self, rgb: Image, last: Box | None) -> Iterator[Box]:
+    def _candidates(self, rgb: Image, mask: Image | None, last: Box | None) -> Iterator[Box]:
         """Boxes to be tried one after the other, from the cheapest search to the exact one."""
         if self.profile.mode == "exact":
-            boxes = self._search.exact(rgb)
-            if boxes:
-                yield largest(boxes)
+            yield from in_order(self._search.exact(rgb), mask)[:1]
+            return
+        if mask is not None and (marked := int(np.count_nonzero(mask > 1))):
+            yield from self._marked(rgb, mask, marked, last)
             return
         if last is not None and (near := self._search.near(rgb, last)):
             yield near
@@ -151,6 +164,19 @@ class FaceCropper:
             if followed != largest(boxes):
                 yield largest(boxes)
 
+    def _marked(self, rgb: Image, mask: Image, marked: int, last: Box | None) -> Iterator[Box]:
+        """As `_candidates`, of a frame whose mask marks so many pixels: a box with most of them needs no dearer search.
+
+        Where none has, the face that covers most of them may have been too small for the cheap searches.
+        """
+        near = self._search.near(rgb, last) if last else None
+        boxes: list[Box] = []
+        for boxes in chain([[near]] if near else [], self._search.cascade(rgb)):
+            best = in_order(boxes, mask)[0]
+            if manipulated(best, mask) > marked / 2:
+                yield best
+        yield from in_order(boxes, mask)[:1]
+
     def _align(self, frame: Image, rgb: Image, box: Box, mask: Image | None) -> Face | Skip:
         points = predict(self._predictor, rgb, box.rectangle())[list(ALIGNMENT_POINTS)]
         matrix = similarity_transform(points, self._targets)
@@ -160,7 +186,7 @@ class FaceCropper:
         if in_crop is None:
             return Skip.NO_FACE_IN_CROP
         landmarks = predict(self._predictor, cv2.cvtColor(crop, cv2.COLOR_BGR2RGB), in_crop.rectangle())
-        warped = None if mask is None else _binary(cv2.warpAffine(mask, matrix, size))
+        warped = None if mask is None else binary(cv2.warpAffine(mask, matrix, size))
         return Face(crop, landmarks, warped, box)
 
     def _find_in_crop(self, crop: Image) -> Box | None:
@@ -175,5 +201,6 @@ class FaceCropper:
         return next(iter(self._search.exact(crop)), None)
 
 
-def _binary(mask: Any) -> Image:
+def binary(mask: Any) -> Image:
+    """A mask (H, W) as 0, or 255 where it is above 1."""
     return np.where(mask > 1, np.uint8(255), np.uint8(0))

@@ -12,15 +12,17 @@ import cv2
 import pandas as pd
 
 from config.schema import DatasetConfig, Profile
+from preprocessing.boxes import find_detector
 from preprocessing.clips import VIDEO_SUFFIXES, Clip, Image, UnreadableMediaError, read_frames
 from preprocessing.engines import engine_named
 from preprocessing.faces import Face, FaceCropper, Skip
 from preprocessing.landmarks import Predictor
 from preprocessing.layouts import list_clips
+from preprocessing.loose import LooseCropper, make_cropper
 from preprocessing.manifest import Row, read_manifest, write_manifest
 from preprocessing.search import Box
 from preprocessing.shards import Shard
-from preprocessing.store import FaceStoreWriter, encode_landmarks, landmarks_key, mask_key
+from preprocessing.store import FaceStoreWriter, box_key, encode_box, encode_landmarks, landmarks_key, mask_key
 
 STORE_FORMAT = 1
 ENCODER = "png"
@@ -101,7 +103,7 @@ class ClipResult:
     rows: list[Row]
 
 
-def process_clip(clip: Clip, cropper: FaceCropper, root: Path, store: str) -> ClipResult:
+def process_clip(clip: Clip, cropper: FaceCropper | LooseCropper, root: Path, store: str) -> ClipResult:
     """Decode, crop and encode one clip. Whatever goes wrong with its media becomes a row with the reason.
 
     Args:
@@ -120,17 +122,18 @@ def process_clip(clip: Clip, cropper: FaceCropper, root: Path, store: str) -> Cl
         last: Box | None = None
         for index, frame, mask in _frames_with_masks(clip, cropper.profile):
             row = replace(base, frame=index)
-            face: Face | Skip = Skip.UNREADABLE_FRAME
+            faces: list[Face] | Skip = Skip.UNREADABLE_FRAME
             if frame is not None:
                 row = replace(row, height=frame.shape[0], width=frame.shape[1])
-                face = cropper.crop(frame, mask, last)
-            if isinstance(face, Skip):
-                rows.append(replace(row, skip=face.value))
-            else:
-                key = f"{clip.store_folder}/{index:03d}.png"
+                faces = cropper.faces(frame, mask, last)
+            if isinstance(faces, Skip):
+                rows.append(replace(row, skip=faces.value))
+                continue
+            for number, face in enumerate(faces):
+                key = f"{clip.store_folder}/{index:03d}{f'_{number}' if number else ''}.png"
                 values.update(_encode(key, face))
-                rows.append(replace(row, face=0, key=key, detector_score=face.box.score))
-                last = face.box if clip.media == "video" else None
+                rows.append(replace(row, face=number, key=key, detector_score=face.box.score))
+            last = faces[0].box if clip.media == "video" else None
     except (UnreadableMediaError, OSError) as error:
         return ClipResult({}, [replace(base, skip=f"{Skip.UNREADABLE_MEDIA.value}: {error}")])
     return ClipResult(values, rows)
@@ -139,7 +142,7 @@ def process_clip(clip: Clip, cropper: FaceCropper, root: Path, store: str) -> Cl
 def _start_cropping(root: Path, profile: Profile, predictor: Predictor, store: str) -> Callable[[Clip], ClipResult]:
     """What a worker does with each clip; the models are loaded once, when the worker starts."""
     cv2.setNumThreads(1)
-    return partial(process_clip, cropper=FaceCropper(profile, predictor), root=root, store=store)
+    return partial(process_clip, cropper=make_cropper(profile, predictor), root=root, store=store)
 
 
 def _frames_with_masks(clip: Clip, profile: Profile) -> Iterator[tuple[int, Image | None, Image | None]]:
@@ -159,6 +162,8 @@ def _encode(key: str, face: Face) -> dict[str, bytes]:
     values = {key: _png(face.crop), landmarks_key(key): encode_landmarks(face.landmarks)}
     if face.mask is not None:
         values[mask_key(key)] = _png(face.mask)
+    if face.box_in_crop is not None:
+        values[box_key(key)] = encode_box(face.box_in_crop, face.placed_by)
     return values
 
 
@@ -203,10 +208,15 @@ def _base_row(clip: Clip, root: Path, store: str) -> Row:
 
 
 def _meta(dataset: DatasetConfig, profile: Profile, predictor: Predictor) -> dict[str, Any]:
+    detector = find_detector(profile)
+    boxes = {"detector": detector.name, "detector_sha256": detector.sha256} if detector else {}
+    rule = {} if profile.faceless_score is None else {"faceless_score": profile.faceless_score}
     return {
+        **boxes,
+        **rule,
         "format": STORE_FORMAT,
         "dataset": dataset.name,
-        "profile": profile.model_dump(mode="json", exclude={"landmarks"}),
+        "profile": profile.stored,
         "parts": dataset.parts,
         "predictor": predictor.name,
         "predictor_git_blob": predictor.git_blob,

@@ -13,8 +13,10 @@ import pandas as pd
 from config.errors import InputError
 from preprocessing.clips import Image, choose_frames, decode_image
 from preprocessing.manifest import manifest_meta, manifest_sha256, read_manifest
+from preprocessing.margins import overlaps
 from preprocessing.parts import find_source
-from preprocessing.store import DECISIVE, FaceStore, decode_landmarks, landmarks_key, mask_key
+from preprocessing.search import Box
+from preprocessing.store import DECISIVE, FaceStore, box_key, decode_box, decode_landmarks, landmarks_key, mask_key
 
 
 class BrokenSampleError(Exception):
@@ -29,11 +31,13 @@ class Sample:
         image: (H, W, 3) uint8 RGB.
         landmark: (81, 2) float32, x and y in pixels of the image, or None if not asked for.
         mask: (H, W) uint8, 0 or 255, or None if not asked for; all 0 for a real face, which has none stored.
+        box: the face in a loose crop, out of which `preprocessing.margins.tight_crop` cuts it; None for an aligned one.
     """
 
     image: Image
     landmark: npt.NDArray[np.float32] | None = None
     mask: Image | None = None
+    box: Box | None = None
 
 
 class FaceSet:
@@ -74,11 +78,12 @@ class FaceSet:
             image = cv2.cvtColor(_decode(store.get(key), key), cv2.COLOR_BGR2RGB)
             landmark = decode_landmarks(store.get(landmarks_key(key))) if self.with_landmark else None
             mask = self._mask(store, key, image.shape[:2], self.labels[index]) if self.with_mask else None
+            box = _box(store, key, image.shape[:2]) if store.is_loose else None
         except KeyError as error:
             raise BrokenSampleError(f"{store_path}: no value under {error}") from None
         except ValueError as error:
             raise BrokenSampleError(f"{store_path}: {key}: {error}") from None
-        return Sample(image, landmark, mask)
+        return Sample(image, landmark, mask, box)
 
     def _mask(self, store: FaceStore, key: str, shape: tuple[int, int], label: int) -> Image:
         if label == 0:
@@ -98,7 +103,7 @@ def open_faces(
     with_landmark: bool = False,
     with_mask: bool = False,
 ) -> FaceSet:
-    """The stored faces of one split of some data sets.
+    """The stored faces of one split of some data sets, of each frame the first: the one a mask marks, else the largest.
 
     Args:
         data: folder of stores and manifests.
@@ -116,7 +121,7 @@ def open_faces(
     """
     parts = [load_rows(data, name, split, profile=profile, compression=compression) for name in datasets]
     rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    faces = spread(rows[rows["skip"] == ""], frames, first=first_frames) if len(rows) else rows
+    faces = spread(rows[rows["face"] == 0], frames, first=first_frames) if len(rows) else rows
     if not len(faces):
         raise InputError(f"no stored face in split '{split}' of {', '.join(datasets) or 'no data set'} below {data}")
     return FaceSet(faces, with_landmark=with_landmark, with_mask=with_mask)
@@ -170,6 +175,13 @@ def spread(rows: pd.DataFrame, frames: int, *, first: bool = False) -> pd.DataFr
     places = {n: set(range(frames) if first else choose_frames(n, frames)) for n in counts.unique()}
     chosen = [place in places[n] for place, n in zip(by_video.cumcount(), counts, strict=True)]
     return rows.merge(sampled.loc[chosen], on=["video_id", "frame"], how="inner")
+
+
+def _box(store: FaceStore, key: str, shape: tuple[int, int]) -> Box:
+    box = decode_box(store.get(box_key(key)))
+    if not overlaps(box, *shape):
+        raise ValueError("the face's box lies outside of its crop")
+    return box
 
 
 def _decode(value: bytes, key: str, flags: int = cv2.IMREAD_COLOR) -> Image:

@@ -11,6 +11,7 @@ from math import floor, log
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 
 from preprocessing.clips import Image
 
@@ -117,6 +118,16 @@ class FaceSearch:
         """
         return self._run_scaled(image, self._level_at(SMALLEST_BOX / width))
 
+    def every(self, rgb: Image, *, fast: bool) -> list[Box]:
+        """All faces of a frame, most confident first.
+
+        Args:
+            rgb: (H, W, 3) uint8 RGB.
+            fast: look for faces that are smaller than the detector's window only where there is no larger one.
+        """
+        boxes = self.at_least(rgb, SMALLEST_BOX) if fast else []
+        return boxes or self.exact(rgb)
+
     def cascade(self, rgb: Image) -> Iterator[list[Box]]:
         """What searches of the whole frame find, from cheap to exact: those where the largest face is certain."""
         scale = self._level_at(SHORT_SIDE / min(rgb.shape[:2]))
@@ -172,3 +183,28 @@ def same_face(boxes: list[Box], last: Box) -> Box | None:
 def largest(boxes: list[Box]) -> Box:
     """The box of the largest area; of equal ones the most confident."""
     return max(boxes, key=lambda box: box.area)
+
+
+def manipulated(box: Box, mask: Image) -> int:
+    """How many manipulated pixels, those above 1 in a mask (H, W), a box covers."""
+    inside = mask[max(0, box.top) : max(0, box.bottom + 1), max(0, box.left) : max(0, box.right + 1)]
+    return int(np.count_nonzero(inside > 1))
+
+
+def in_order(boxes: list[Box], mask: Image | None = None, last: Box | None = None) -> list[Box]:
+    """The faces of a frame by size, largest first; ahead of them the one that the frame is about.
+
+    That is the one whose box covers most manipulated pixels, so that of several people the forged one is taken; where
+    no box covers any, the one that continues `last`.
+
+    Args:
+        boxes: faces of a frame.
+        mask: (H, W) uint8, above 1 where the frame was manipulated, or None.
+        last: where the face was in the frame before.
+    """
+    by_size = sorted(boxes, key=lambda box: -box.area)
+    covered = {box: 0 if mask is None else manipulated(box, mask) for box in by_size}
+    first = max(by_size, key=covered.__getitem__, default=None)
+    if first and not covered[first]:
+        first = same_face(by_size, last) if last else None
+    return [first, *(box for box in by_size if box != first)] if first else by_size

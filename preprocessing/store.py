@@ -7,6 +7,7 @@ import os
 import shutil
 import weakref
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.errors import InputError
+from preprocessing.search import Box
 
 META_KEY = b"__meta__"
 ROWS_PREFIX = b"__rows__/"
@@ -22,7 +24,7 @@ FIRST_MAP_SIZE = 1 << 26
 LONGEST_KEY = 511
 LITTLE_SPACE = 1 << 20
 # Meta entries that decide what the pixels are; the others (versions) are only recorded.
-DECISIVE = ("format", "dataset", "profile", "predictor_sha256", "encoder")
+DECISIVE = ("format", "dataset", "profile", "predictor_sha256", "detector_sha256", "encoder")
 # LMDB lets a process open a file once: stores of the same folder share the environment while any of them lives.
 _open: "weakref.WeakValueDictionary[tuple[int, Path], lmdb.Environment]" = weakref.WeakValueDictionary()
 
@@ -35,6 +37,30 @@ def landmarks_key(key: str) -> str:
 def mask_key(key: str) -> str:
     """Key of the mask that belongs to a crop: .../frames/VIDEO/012.png -> .../masks/VIDEO/012.png."""
     return _sibling(key, "masks", ".png")
+
+
+def box_key(key: str) -> str:
+    """Key of the face's box in a loose crop: .../frames/VIDEO/012.png -> .../boxes/VIDEO/012.json."""
+    return _sibling(key, "boxes", ".json")
+
+
+def encode_box(box: Box, placed_by: str) -> bytes:
+    """A box as JSON: borders in pixels of the crop, confidence, and whose box the landmarks were looked for in."""
+    return json.dumps({**asdict(box), "landmarks_placed_by": placed_by}).encode()
+
+
+def decode_box(value: bytes) -> Box:
+    """The box that `encode_box` wrote.
+
+    Raises:
+        ValueError: the value is damaged.
+    """
+    try:
+        entry = json.loads(value)
+        left, top, right, bottom = (int(entry[name]) for name in ("left", "top", "right", "bottom"))
+        return Box(left, top, right, bottom, float(entry["score"]))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise ValueError(f"damaged box: {type(error).__name__}") from None
 
 
 def sibling_keys(key: str) -> tuple[str, ...]:
@@ -86,6 +112,14 @@ class FaceStore:
         self.path = path
         self._env: lmdb.Environment | None = None
         self._pid = 0
+        self._is_loose: bool | None = None
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether its crops are loose ones, so that each has a box."""
+        if self._is_loose is None:
+            self._is_loose = self.meta().get("profile", {}).get("crop") == "loose"
+        return self._is_loose
 
     def get(self, key: str) -> bytes:
         """The value under a POSIX key; DeepfakeBench's backslash spellings of it are tried as well.
@@ -131,7 +165,7 @@ class FaceStore:
             raise _damaged(self.path) from None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_env": None, "_pid": 0}
+        return {"path": self.path, "_env": None, "_pid": 0, "_is_loose": self._is_loose}
 
     def _environment(self) -> lmdb.Environment:
         if self._env is None or self._pid != os.getpid():

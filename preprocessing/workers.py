@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 import threading
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -31,7 +32,7 @@ def worker_context() -> BaseContext:
 
 
 def settle(number: int = 0) -> None:
-    """What a worker process does first: one OpenCV thread, since workers are the parallelism, and an end of its own.
+    """What a worker process does first: one thread each for OpenCV and torch, as workers are the parallelism; its end.
 
     Workers hold both ends of the pipes that they wait on, and their parent is the server: if the process that they
     work for is killed, nothing else would tell them.
@@ -40,6 +41,8 @@ def settle(number: int = 0) -> None:
         number: which worker, as torch's loaders say; without effect.
     """
     cv2.setNumThreads(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
