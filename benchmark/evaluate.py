@@ -2,9 +2,10 @@
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -25,8 +26,9 @@ from evaluation.protocol import CORRECTED, OURS, VERSION, Protocol
 from evaluation.render import to_rich
 from evaluation.scores import ScoreRecord, environment, git_commit, read_scores
 from evaluation.scoring import Scored, score
-from preprocessing.manifest import manifest_sha256
-from preprocessing.samples import load_rows, predictor_name, spread
+from preprocessing.manifest import manifest_meta, manifest_sha256
+from preprocessing.pipeline import manifest_path
+from preprocessing.samples import load_rows, spread
 from training.checkpoint import RunFolder
 from training.trainer import Selection
 
@@ -114,6 +116,7 @@ def evaluate_weights(
             chosen = Chosen(trained.weights, scoring.of(rows, scores, test.name))
         if not group.leads:
             continue
+        made_by = manifest_meta(manifest_path(data, profile, test.dataset))
         record = ScoreRecord(
             detector=trained.config.model_name,
             weights_sha256=weights_sha256(chosen.weights),
@@ -129,12 +132,13 @@ def evaluate_weights(
             git_commit=git_commit(),
             precision=choice.precision,
             skipped=chosen.counts.skipped,
-            notes=(*_notes(data, test.dataset, profile), *filter(None, [choice.note, chosen.note])),
+            faceless_score=made_by.get("faceless_score"),
+            notes=(*_notes(made_by, test.dataset, trained.config), *filter(None, [choice.note, chosen.note])),
         )
         record.write(ScoreRecord.beside(scores))
         write_text(scores.with_name(CONFIG), to_yaml(trained.config))
         thresholds = thresholds_beside(scores, record, () if test.is_source else threshold_on)
-        measured = measure(protocol.view(read_scores(scores)), thresholds)
+        measured = measure(protocol.view(record.with_rule(read_scores(scores))), thresholds)
         measured.write(scores.with_name(METRICS))
         results += [] if test.is_source else [Evaluated(test.dataset, scores, record, measured)]
     if group.leads:
@@ -240,9 +244,12 @@ def _show(results: Sequence[Evaluated], console: Console) -> None:
             console.print(to_rich(by_manipulation))
 
 
-def _notes(data: Path, dataset: str, profile: str) -> tuple[str, ...]:
+def _notes(made_by: Mapping[str, Any], dataset: str, config: DetectorConfig) -> tuple[str, ...]:
     """What a reader must know beside a figure on this data set: substitutes above all."""
-    notes = [f"landmarks: {predictor_name(data, dataset, profile)}"]
+    notes = [f"landmarks: {made_by.get('predictor', 'unknown')}"]
+    if made_by.get("profile", {}).get("crop") == "loose":
+        boxes = made_by.get("detector", "dlib")
+        notes.append(f"boxes: {boxes}, with a margin of {config.margins.test:.1%} of their side; all faces of a frame")
     if dataset in config_names(DatasetConfig):
         note = load_config(DatasetConfig, dataset).note
         notes += [f"{dataset}: {note}"] if note else []

@@ -22,9 +22,11 @@ from config.schema import Profile
 from detectors.weights import weights_sha256
 from evaluation.plots import boxed_faces, save_figure, timeline
 from evaluation.scoring import predict
+from preprocessing.boxes import find_detector
 from preprocessing.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Image, UnreadableMediaError, read_frames, read_image
-from preprocessing.faces import Face, FaceCropper, Skip
+from preprocessing.faces import Face, Skip
 from preprocessing.landmarks import COMPACT_GIT_BLOB, Predictor, predictor_of
+from preprocessing.loose import make_cropper
 from preprocessing.samples import FaceSet, Sample
 from preprocessing.search import Box
 
@@ -46,7 +48,7 @@ class FaceScore:
         top: as above.
         right: as above; this pixel belongs to the face, as in dlib.
         bottom: likewise.
-        confidence: of dlib's face detector; above 0.
+        confidence: of the face detector; above 0.
         score: P(fake) in [0, 1].
     """
 
@@ -164,6 +166,7 @@ def infer_files(
     out: Path | None = None,
     device: str = "auto",
     landmarks: Path | None = None,
+    detector_file: Path | None = None,
     profile: str = "dfb",
     console: Console,
 ) -> list[FileScores]:
@@ -179,6 +182,7 @@ def infer_files(
         out: folder for NAME.json and the picture NAME.png of each file; None writes nothing.
         device: where to run.
         landmarks: 81-point predictor.
+        detector_file: whose boxes loose crops have; None for dlib's.
         profile: preprocessing profile.
         console: where a line for each file goes.
 
@@ -189,9 +193,11 @@ def infer_files(
         InputError: weights, profile or predictor cannot be used, or `out` cannot take the results.
     """
     targets = _targets(files, out) if out else {}
-    crops = load_config(Profile, profile, [] if frames is None else [f"num_frames={frames}", "stride=null"])
-    predictor = predictor_of(crops, landmarks)
-    scorer = FileScorer(load_detector(weights, detector_name, (), device), crops, predictor, all_faces)
+    changes = [] if frames is None else [f"num_frames={frames}", "stride=null"]
+    changes += [f"faces={'all' if all_faces else 'largest'}"]
+    changes += [] if detector_file is None else [f"detector_file={detector_file}"]
+    crops = load_config(Profile, profile, changes)
+    scorer = FileScorer(load_detector(weights, detector_name, (), device), crops, predictor_of(crops, landmarks))
     results = []
     for path in files:
         try:
@@ -220,16 +226,14 @@ class FileScorer:
         trained: the detector.
         profile: how faces are cropped, and how many frames of a video are looked at.
         predictor: the landmark model.
-        all_faces: all faces of a frame, or the largest, followed through a clip.
     """
 
-    def __init__(self, trained: Trained, profile: Profile, predictor: Predictor, all_faces: bool) -> None:
+    def __init__(self, trained: Trained, profile: Profile, predictor: Predictor) -> None:
         self._trained = trained
         self._weights_sha256 = weights_sha256(trained.weights)
         self._profile = profile
         self._predictor = predictor
-        self._cropper = FaceCropper(profile, predictor)
-        self._all_faces = all_faces
+        self._cropper = make_cropper(profile, predictor)
 
     def score(self, path: Path) -> FileScores:
         """The scores of a file; one without any face has none, which is no error.
@@ -260,7 +264,7 @@ class FileScorer:
             landmarks=self._predictor.name,
             profile=self._profile.name,
             precision=PRECISION,
-            all_faces=self._all_faces,
+            all_faces=self._profile.faces == "all",
             n_frames=len(frames),
             n_faces=sum(len(frame.faces) for frame in frames),
             skipped=dict(Counter(frame.skip for frame in frames if frame.skip)),
@@ -270,6 +274,10 @@ class FileScorer:
 
     def _notes(self, has_score: bool) -> Iterator[str]:
         yield WHAT_A_SCORE_IS if has_score else "no face found, so there is no score; this says nothing of the file"
+        if self._profile.crop == "loose":
+            detector = find_detector(self._profile)
+            margin = self._trained.config.margins.test
+            yield f"boxes: {detector.name if detector else 'dlib'}, with a margin of {margin:.1%} of their side"
         if self._predictor.git_blob == COMPACT_GIT_BLOB:
             yield SUBSTITUTE.format(self._predictor.name)
 
@@ -285,18 +293,12 @@ class FileScorer:
     def _search(self, path: Path) -> "Iterator[_Searched]":
         last: Box | None = None
         for index, frame in read_frames((path,), self._profile.num_frames, self._profile.stride):
-            found = Skip.UNREADABLE_FRAME if frame is None else self._faces_of(frame, last)
+            found = Skip.UNREADABLE_FRAME if frame is None else self._cropper.faces(frame, last=last)
             if isinstance(found, Skip):
                 yield _Searched(index, [], found.value)
             else:
                 last = found[0].box
                 yield _Searched(index, found, "")
-
-    def _faces_of(self, frame: Image, last: Box | None) -> list[Face] | Skip:
-        if self._all_faces:
-            return self._cropper.crop_all(frame) or Skip.NO_FACE
-        face = self._cropper.crop(frame, last=last)
-        return face if isinstance(face, Skip) else [face]
 
     def _scored(self, searched: "Sequence[_Searched]", rate: float | None) -> Iterator[FrameScore]:
         scores = iter(self._predict([face for frame in searched for face in frame.faces]))
@@ -340,7 +342,7 @@ class _Crops(FaceSet):
     def read(self, index: int) -> Sample:
         face = self._faces[index]
         landmark = face.landmarks.astype(np.float32) if self.with_landmark else None
-        return Sample(cv2.cvtColor(face.crop, cv2.COLOR_BGR2RGB), landmark)
+        return Sample(cv2.cvtColor(face.crop, cv2.COLOR_BGR2RGB), landmark, box=face.box_in_crop)
 
 
 def _targets(files: Sequence[Path], out: Path) -> dict[Path, Path]:

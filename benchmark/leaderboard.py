@@ -150,7 +150,7 @@ def read_cells(
     cells = []
     for path in _score_files(paths):
         record = ScoreRecord.read(ScoreRecord.beside(path))
-        scores = Protocol.parse(record.protocol).view(read_scores(path))
+        scores = Protocol.parse(record.protocol).view(record.with_rule(read_scores(path)))
         if path not in paths and (scores["split"] != "test").any():
             continue
         thresholds = thresholds_beside(path, record, threshold_on)
@@ -219,7 +219,7 @@ def manipulation_table(path: Path, footnotes: Sequence[str] = ()) -> Table:
         path: a score table.
         footnotes: what a reader must know beside the figures.
     """
-    scores = read_scores(path)
+    scores = ScoreRecord.read(ScoreRecord.beside(path)).with_rule(read_scores(path))
     classes: list[ClassMetrics] = per_class(scores)
     chosen = ("frame_auc", "video_auc", "frame_eer")
     return Table(
@@ -248,17 +248,19 @@ def comparison_table(
         InputError: no score table or several, or as for `pair_scores` and `compare_auc`.
     """
     paths = [_one_score_file(path) for path in (first, second)]
-    one, other = pair_scores(*map(read_scores, paths))
+    records = [ScoreRecord.read(ScoreRecord.beside(path)) for path in paths]
+    tables = [record.with_rule(read_scores(path)) for record, path in zip(records, paths, strict=True)]
+    one, other = pair_scores(*tables)
     found = compare_auc(one, other, metric, resamples=resamples, seed=seed)
     on_videos = metric == "video_auc"
     delong = delong_test(one.video_labels, one.video_scores, other.video_scores).p if on_videos else None
-    records = [ScoreRecord.read(ScoreRecord.beside(path)) for path in paths]
     runs = [run_name(path, record) for path, record in zip(paths, records, strict=True)]
     left_out = one.n_faceless_frames
     notes = sorted({note for record in records for note in _record_notes(record)})
     notes += [_bootstrap_note(resamples, seed) + ", the same resampled videos for both"]
     notes += [] if on_videos else ["DeLong's test takes samples to be independent, which frames are not: see video_auc"]
     notes += [f"{left_out} frames without a face in either are left out of both"] if left_out else []
+    notes += [one.note] if one.note else []
     return Table(
         caption=f"{metric_title(metric)} of two detectors on {paths[0].parent.name}",
         row_header="Detector",
@@ -296,9 +298,10 @@ def thresholds_beside(path: Path, record: ScoreRecord, datasets: Sequence[str]) 
         val = scores_path(path.parent.parent, name, "val")
         if not val.is_file():
             raise InputError(f"no val scores at {val}; make them with 'assay evaluate ... --threshold-on {name}'")
-        if ScoreRecord.read(ScoreRecord.beside(val)).weights_sha256 != record.weights_sha256:
+        made = ScoreRecord.read(ScoreRecord.beside(val))
+        if made.weights_sha256 != record.weights_sha256:
             raise InputError(f"{val} holds scores of other weights than {path}")
-        tables.append(Protocol.parse(record.protocol).view(read_scores(val)))
+        tables.append(Protocol.parse(record.protocol).view(made.with_rule(read_scores(val))))
     return choose_thresholds(pd.concat(tables, ignore_index=True)) if tables else None
 
 

@@ -27,6 +27,7 @@ def preprocess_dataset(
     stride: int | None,
     compression: str | None,
     landmarks: Path | None,
+    detector_file: Path | None = None,
     mode: str | None = None,
     workers: int | None = None,
     engine: str = "local",
@@ -38,7 +39,7 @@ def preprocess_dataset(
     Returns:
         The manifest's rows.
     """
-    wanted = {"num_frames": frames, "stride": stride, "mode": mode}
+    wanted = {"num_frames": frames, "stride": stride, "mode": mode, "detector_file": detector_file}
     changes = [f"{key}={value}" for key, value in wanted.items() if value is not None]
     share = Shard.parse(shard) if shard else None
     config, crops = describe(dataset), load_config(Profile, profile, changes)

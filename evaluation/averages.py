@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 ECE_BINS = 15
 
@@ -26,7 +27,7 @@ class Average:
     """
 
     terms: FloatArray
-    counted: NDArray[np.bool_]
+    counted: BoolArray
     bins: IntArray
     n_bins: int = 1
 

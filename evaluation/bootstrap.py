@@ -82,7 +82,15 @@ def bootstrap(
         InputError: an unknown metric, or as for `evaluate_scores`.
     """
     group = group_scores(scores)
-    return resample(group, names, resampled_videos(group.video_labels, resamples, seed), thresholds)
+    return resample(group, names, resampled_videos(strata(group), resamples, seed), thresholds)
+
+
+def strata(group: ScoredSet) -> IntArray:
+    """(V,) within what videos are drawn: 0 real, 1 fake, and 2 more for a video without a face.
+
+    These are as many in each resample: what the face detector misses is held fixed like the detector.
+    """
+    return group.video_labels + 2 * group.faceless
 
 
 def resampled_videos(labels: IntArray, resamples: int, seed: int = 0) -> Iterator[IntArray]:
@@ -93,7 +101,7 @@ def resampled_videos(labels: IntArray, resamples: int, seed: int = 0) -> Iterato
     on them. Besides, a resample of a small set could otherwise lack a class, and would have no AUC.
 
     Args:
-        labels: (V,) 0 real, 1 fake.
+        labels: (V,) 0 real, 1 fake, or `strata`.
         resamples: number of resampled sets.
         seed: of the draws; equal labels and seeds give equal draws.
 
@@ -123,7 +131,7 @@ def resample(
     Args:
         group: the test set.
         names: fields of `Metrics`.
-        draws: (V,) how often each video is there, from `resampled_videos`.
+        draws: (V,) how often each video is there, from `resampled_videos` of the group's `strata`.
         thresholds: as for `evaluate_scores`.
 
     Raises:
@@ -133,12 +141,12 @@ def resample(
         if name not in METRICS:
             raise unknown("metric", name, METRICS)
     at_frames, at_videos = (thresholds.frame, thresholds.video) if thresholds else ((), ())
-    counts = np.bincount(group.video_labels)
+    counts = np.bincount(group.video_labels[~group.faceless])
     if (counts == 1).any() or not counts.size:
         names = ()
-    frames = _Level("frame", names, group.frame_labels, group.frame_scores, group.frame_videos, at_frames)
     each = np.arange(group.video_labels.size)
-    videos = _Level("video", names, group.video_labels, group.video_scores, each, at_videos)
+    frames = _Level("frame", names, group.frame_labels, group.frame_scores, group.frame_videos, each.size, at_frames)
+    videos = _Level("video", names, group.video_labels, group.video_scores, each, each.size, at_videos)
     present = frames.names + videos.names
     values = [frames.under(drawn) + videos.under(drawn) for drawn in draws] if present else []
     return Resampled(present, np.array(values, np.float64).reshape(len(values), len(present)))
@@ -152,7 +160,8 @@ class _Level:
         names: fields of `Metrics`, of which those of this level are computed.
         labels: (N,) 0 real, 1 fake.
         scores: (N,) P(fake).
-        videos: (N,) index of each sample's video; all videos occur.
+        videos: (N,) index of each sample's video.
+        n_videos: how many there are.
         thresholds: for each of FPR_PERCENTS, or none.
     """
 
@@ -163,6 +172,7 @@ class _Level:
         labels: IntArray,
         scores: FloatArray,
         videos: IntArray,
+        n_videos: int,
         thresholds: tuple[float, ...],
     ) -> None:
         kinds = [name.removeprefix(f"{level}_") for name in names if name.startswith(f"{level}_")]
@@ -174,7 +184,7 @@ class _Level:
         self._of_ranks = [_OF_RANKS[kind] for kind in of_ranks]
         prepared = averages(labels, scores, thresholds) if kinds else {}
         of_sums = [kind for kind in kinds if kind in prepared and prepared[kind].counted.any()]
-        self._sums = [prepared[kind].by_video(videos, int(videos.max()) + 1) for kind in of_sums]
+        self._sums = [prepared[kind].by_video(videos, n_videos) for kind in of_sums]
         self.names = tuple(f"{level}_{kind}" for kind in (*of_ranks, *of_sums))
 
     def under(self, drawn: IntArray) -> list[float]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from config.errors import InputError, unknown
 from evaluation.averages import FloatArray, IntArray
-from evaluation.bootstrap import RESAMPLES, percentile_interval, resample, resampled_videos
+from evaluation.bootstrap import RESAMPLES, percentile_interval, resample, resampled_videos, strata
 from evaluation.metrics import ScoredSet, group_scores
 from evaluation.roc import OperatingPoints
 from evaluation.scores import CLEAN
@@ -24,8 +24,8 @@ _CONDITION = ["perturbation", "level", "draw"]
 def pair_scores(first: pd.DataFrame, second: pd.DataFrame) -> tuple[ScoredSet, ScoredSet]:
     """Match two score tables frame by frame on (dataset, video_id, frame), whatever the order of their rows.
 
-    A frame that has no face in either table is left out of both, and so is a video of which no frame is left; the
-    counts of faceless frames and videos are therefore the same in both.
+    A frame that has no face in either table is left out of both, and a video of which no frame is left counts in both
+    as one without a face; the counts of faceless frames and videos are therefore the same.
 
     Args:
         first: score table as `evaluation.scores.read_scores` gives it, one perturbation, level and draw only.
@@ -36,12 +36,14 @@ def pair_scores(first: pd.DataFrame, second: pd.DataFrame) -> tuple[ScoredSet, S
 
     Raises:
         InputError: the tables are of different test sets or perturbations, one lacks a frame of the other, the labels
-            differ, or as for `group_scores`.
+            differ, videos without a face count differently, or as for `group_scores`.
     """
     for name in ("dataset", *_CONDITION):
         here, there = (", ".join(sorted(map(str, scores[name].unique()))) or "nothing" for scores in (first, second))
         if here != there:
             raise InputError(f"the two score tables differ in '{name}': {here} in the first, {there} in the second")
+    if _rule(first) != _rule(second):
+        raise InputError("the two score tables differ in what a video without a face counts (faceless_score)")
     one, other = _frames(first), _frames(second)
     for table, partner, lacking in ((one, other, "second"), (other, one, "first")):
         if len(missing := table.index.difference(partner.index)):
@@ -98,10 +100,10 @@ def compare_auc(
     """
     if metric not in COMPARED:
         raise unknown("metric to compare", metric, COMPARED)
-    labels = first.video_labels
-    _check_classes(labels)
+    _check_classes(first.video_labels[~first.faceless])
     one, other = (
-        resample(group, [metric], resampled_videos(labels, resamples, seed)).values[:, 0] for group in (first, second)
+        resample(group, [metric], resampled_videos(strata(group), resamples, seed)).values[:, 0]
+        for group in (first, second)
     )
     differences = one - other
     aucs = _auc(first, metric), _auc(second, metric)
@@ -175,7 +177,13 @@ def delong_test(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> DeLon
 def _frames(scores: pd.DataFrame) -> pd.DataFrame:
     """A row for each frame under `_KEY`: its label, and the highest score of its faces, NaN without any."""
     group_scores(scores)  # refuses several conditions, which the reduction would hide
-    return scores.astype({"dataset": str, "video_id": str}).groupby(_KEY, sort=False)[["label", "score"]].max()
+    values = ["label", "score", *scores.columns.intersection(["faceless_score"])]
+    return scores.astype({"dataset": str, "video_id": str}).groupby(_KEY, sort=False)[values].max()
+
+
+def _rule(scores: pd.DataFrame) -> set[float]:
+    """What videos without a face count; nothing if they are left out."""
+    return set(scores["faceless_score"].unique()) if "faceless_score" in scores else set()
 
 
 def _without(frames: pd.DataFrame, faceless: "pd.Series[bool]") -> ScoredSet:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from config.errors import InputError
 from evaluation.averages import (
     Average,
+    BoolArray,
     FloatArray,
     IntArray,
     accuracy,
@@ -53,16 +54,16 @@ def binary_metrics(labels: ArrayLike, scores: ArrayLike) -> BinaryMetrics:
 
 @dataclass(frozen=True, slots=True)
 class ScoredSet:
-    """The scores of a test set as arrays: one entry per frame and per video that has a face.
+    """The scores of a test set as arrays: one entry per frame that has a face, and per video that counts.
 
     Attributes:
         frame_scores: (F,) P(fake), the highest among the faces of the frame.
         frame_labels: (F,) 0 real, 1 fake.
         frame_videos: (F,) index of each frame's video.
-        video_scores: (V,) mean over the frames of each video.
+        video_scores: (V,) mean over the frames of each video; of one without a face, what such a video counts.
         video_labels: (V,) 0 real, 1 fake.
         n_faceless_frames: frames left out because they have no face.
-        n_faceless_videos: videos left out because none of their frames has a face.
+        n_faceless_videos: videos none of whose frames has a face, left out or not.
     """
 
     frame_scores: FloatArray
@@ -72,6 +73,17 @@ class ScoredSet:
     video_labels: IntArray
     n_faceless_frames: int
     n_faceless_videos: int
+
+    @property
+    def faceless(self) -> BoolArray:
+        """(V,) the videos that count although none of their frames has a face."""
+        return np.bincount(self.frame_videos, minlength=self.video_labels.size) == 0
+
+    @property
+    def note(self) -> str:
+        """How many these are and what they count, in words; empty if there are none."""
+        counted = ", ".join(f"{score:g}" for score in np.unique(self.video_scores[self.faceless]))
+        return f"{self.faceless.sum()} videos without a face scored {counted}" if counted else ""
 
 
 def group_scores(scores: pd.DataFrame) -> ScoredSet:
@@ -84,7 +96,8 @@ def group_scores(scores: pd.DataFrame) -> ScoredSet:
     Args:
         scores: score table as `evaluation.scores.read_scores` gives it, one perturbation, level and draw only. A column
             `video`, which `Protocol.view` adds, names videos in place of `video_id`; one that holds real and fake
-            frames is then real.
+            frames is then real. A column `faceless_score`, which `ScoreRecord.with_rule` adds, is what a video counts
+            of which frames were looked at and none has a face; without it, or where it is NaN, the video is left out.
 
     Raises:
         InputError: there are several perturbation conditions, or a video_id has both labels.
@@ -105,24 +118,28 @@ def group_scores(scores: pd.DataFrame) -> ScoredSet:
     if "video" in scores:
         group, _ = _codes(scores, "dataset", "video")
         group_of[video] = group
+    if_faceless = _if_faceless(scores, group_of[video])
 
     frame = scores["frame"].to_numpy(np.int64)
     if (scores["face"] > 0).any():
         score, video, frame = _highest_face(score, video, frame)
     has_face = ~np.isnan(score)
     frame_score, frame_label, frame_video = score[has_face], label_of_video[video[has_face]], group_of[video[has_face]]
-    n_frames = np.bincount(frame_video, minlength=int(group_of.max(initial=-1)) + 1)
-    kept = n_frames > 0
-    frame_video = (np.cumsum(kept) - 1)[frame_video]
-    n_fakes = np.bincount(frame_video, frame_label, minlength=int(kept.sum()))
+    n_frames = np.bincount(frame_video, minlength=if_faceless.size)
+    n_fakes = np.bincount(frame_video, frame_label, minlength=if_faceless.size)
+    total = np.bincount(frame_video, frame_score, minlength=if_faceless.size)
+    all_fake = np.ones(if_faceless.size, np.int64)
+    np.minimum.at(all_fake, group_of, label_of_video)
+    has_face_in = n_frames > 0
+    kept = has_face_in | ~np.isnan(if_faceless)
     return ScoredSet(
         frame_scores=frame_score,
         frame_labels=frame_label,
-        frame_videos=frame_video,
-        video_scores=np.bincount(frame_video, frame_score, minlength=int(kept.sum())) / n_frames[kept],
-        video_labels=(n_fakes == n_frames[kept]).astype(np.int64),
+        frame_videos=(np.cumsum(kept) - 1)[frame_video],
+        video_scores=np.where(has_face_in, total / np.maximum(n_frames, 1), if_faceless)[kept],
+        video_labels=np.where(has_face_in, n_fakes == n_frames, all_fake)[kept].astype(np.int64),
         n_faceless_frames=int(np.sum(~has_face & (frame >= 0))),
-        n_faceless_videos=int(np.sum(~kept)),
+        n_faceless_videos=int(np.sum(~has_face_in)),
     )
 
 
@@ -169,7 +186,7 @@ def choose_thresholds(val: pd.DataFrame) -> Thresholds:
         raise InputError(f"thresholds are chosen on a val split; some scores of {names} are of split '{others[0]}'")
     group = group_scores(val)
     frames, videos = group.frame_scores[group.frame_labels == 0], group.video_scores[group.video_labels == 0]
-    if not videos.size:
+    if not frames.size:
         raise InputError(f"no threshold can be chosen on {names}: its val split has no real sample with a face")
     frame, video = (
         tuple(float(np.sort(reals)[-1 - reals.size * percent // 100]) for percent in FPR_PERCENTS)
@@ -204,10 +221,10 @@ class Metrics:
         video_tpr_at_5pct: true positive rate at val's 5 % threshold.
         video_fpr_at_5pct: false positive rate at val's 5 % threshold.
         n_frames: frames with a face, which the frame metrics are over.
-        n_videos: videos with a face, which the video metrics are over.
+        n_videos: videos that the video metrics are over.
         n_faceless_frames: frames left out of all metrics: no face was found, or they cannot be read.
-        n_faceless_videos: videos left out because no frame of theirs has a face.
-        note: why metrics are None, or empty; TPR and FPR apart.
+        n_faceless_videos: videos none of whose frames has a face; left out, or counted as `note` says.
+        note: why metrics are None, TPR and FPR apart, and which videos without a face count; or empty.
         threshold_note: which val split the thresholds of TPR and FPR were chosen on, or why there are none.
     """
 
@@ -261,7 +278,7 @@ def evaluate_scores(scores: pd.DataFrame, thresholds: Thresholds | None = None) 
         n_videos=group.video_scores.size,
         n_faceless_frames=group.n_faceless_frames,
         n_faceless_videos=group.n_faceless_videos,
-        note=_why_none(group.video_labels),
+        note="; ".join(filter(None, [_why_none(group.video_labels[~group.faceless]), group.note])),
         threshold_note=thresholds.note if thresholds else NO_THRESHOLD,
     )
 
@@ -348,6 +365,15 @@ def _codes(scores: pd.DataFrame, *columns: str) -> tuple[IntArray, list[tuple[st
     first[codes[::-1]] = np.arange(len(scores) - 1, -1, -1)
     rows = scores[list(columns)].iloc[first]
     return codes.astype(np.int64), list(rows.itertuples(index=False, name=None))
+
+
+def _if_faceless(scores: pd.DataFrame, video: IntArray) -> FloatArray:
+    """What each video counts if none of its frames has a face; NaN if it is then left out, as one never looked at."""
+    value = np.full(int(video.max(initial=-1)) + 1, np.nan)
+    if "faceless_score" in scores:
+        looked_at = scores["frame"].to_numpy() >= 0
+        value[video[looked_at]] = scores["faceless_score"].to_numpy(np.float64)[looked_at]
+    return value
 
 
 def _highest_face(score: FloatArray, video: IntArray, frame: IntArray) -> tuple[FloatArray, IntArray, IntArray]:

@@ -263,6 +263,7 @@ class ScoreRecord:
         git_commit: commit of this project, from `git_commit()`.
         precision: in which the network ran, "fp32" or "bf16".
         skipped: how many frames or videos were left out, by reason.
+        faceless_score: what a video none of whose frames has a face counts in video metrics; None leaves it out.
         notes: whatever a reader must know beside a number, above all substitutes (which landmark predictor, ...).
     """
 
@@ -282,12 +283,17 @@ class ScoreRecord:
     git_commit: str | None
     precision: str = "fp32"
     skipped: dict[str, int] = field(default_factory=dict)
+    faceless_score: float | None = None
     notes: tuple[str, ...] = ()
 
     @staticmethod
     def beside(scores: Path) -> Path:
         """Where the record of the score table `scores` lies: the same name with the suffix .json."""
         return scores.with_suffix(".json")
+
+    def with_rule(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """The score table as `evaluation.metrics.group_scores` takes it, with its rule for videos without a face."""
+        return scores if self.faceless_score is None else scores.assign(faceless_score=self.faceless_score)
 
     def write(self, path: Path) -> None:
         """Write the record as JSON.

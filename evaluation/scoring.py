@@ -20,6 +20,7 @@ from config.schema import DetectorConfig
 from detectors.base import AbstractDetector
 from evaluation.parts import Parts, Scores, chunk_size, fingerprint
 from evaluation.scores import CLEAN, ScoreWriter, environment, git_commit
+from preprocessing.margins import tight_crop
 from preprocessing.operators import to_network_input, to_network_landmark
 from preprocessing.samples import BrokenSampleError, FaceSet, spread
 from preprocessing.workers import settle, worker_context
@@ -186,8 +187,8 @@ def score(
     sampled = pd.concat([stored, skipped])
     sampled = sampled[sampled["frame"] >= 0]
     frames = sampled[["video_id", "frame"]].drop_duplicates()
-    faceless = int((skipped["frame"] >= 0).sum()) + broken
-    return Scored(int(rows["video_id"].nunique()), len(frames), faceless, counts)
+    with_score = stored.loc[~np.isnan(scores), ["video_id", "frame"]].drop_duplicates()
+    return Scored(int(rows["video_id"].nunique()), len(frames), len(frames) - len(with_score), counts)
 
 
 def _chunks(faces: int, config: DetectorConfig) -> list[list[range]]:
@@ -279,6 +280,8 @@ class _Inputs(Dataset[tuple[int, torch.Tensor | None, torch.Tensor | None]]):
             sample = self.faces.read(index)
         except BrokenSampleError:
             return index, None, None
+        if sample.box is not None:
+            sample = tight_crop(sample, [self.config.margins.test] * 4)
         size = self.config.resolution
         image = torch.from_numpy(to_network_input(sample.image, size, self.config.mean, self.config.std))
         if sample.landmark is None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from config.errors import InputError
 from config.schema import DetectorConfig
+from preprocessing.margins import tight_crop
 from preprocessing.operators import to_network_input, to_network_landmark, to_network_mask
 from preprocessing.samples import Sample
 from training import RECIPE
@@ -93,14 +94,18 @@ class Recipe(ABC):
     def sample(self, index: int, rng: np.random.Generator) -> TrainingSample:
         """What one face contributes to a batch: entries of `data_dict` without the batch axis.
 
+        A loose crop is cut to its box with margins drawn for each side.
+
         Args:
             index: which face.
-            rng: source of the augmentation, its own for each face and epoch.
+            rng: source of margins and augmentation, its own for each face and epoch.
 
         Raises:
             InputError: landmarks or masks are wanted and the face has none.
         """
         face = self.faces.read(index)
+        if face.box is not None:
+            face = tight_crop(face, rng.uniform(*self.config.margins.train, 4).tolist())
         if self.config.use_data_augmentation:
             face = augment(face, self.config.data_aug, rng)
         return network_sample(face, int(self.faces.labels[index]), self.config)

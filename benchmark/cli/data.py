@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import Data, Landmarks, Plugin, Workers, load_plugins, make_console
+from benchmark.cli.options import Data, DetectorFile, Landmarks, Plugin, Workers, load_plugins, make_console
 
 Profiled = Annotated[str, typer.Option("--profile", help="Preprocessing profile of the crops.")]
 
@@ -33,12 +33,13 @@ def preprocess(
     compression: Annotated[str | None, typer.Option(help="Only this level: raw, c23 or c40.")] = None,
     mode: Annotated[str | None, typer.Option(help="fast, or exact: DeepfakeBench's own search.")] = None,
     landmarks: Landmarks = None,
+    detector_file: DetectorFile = None,
     workers: Workers = None,
     engine: Annotated[str, typer.Option(help="local: processes of this machine; ray: a Ray cluster.")] = "local",
     shard: Annotated[str | None, typer.Option(help="i/n: the i-th of n shares; then 'assay merge'.")] = None,
     plugin: Plugin = None,
 ) -> None:
-    """Videos or images to aligned face crops with landmarks, in LMDB with a manifest."""
+    """Videos or images to face crops with landmarks, in LMDB with a manifest."""
     from benchmark.preprocess import preprocess_dataset
 
     load_plugins(plugin)
@@ -52,6 +53,7 @@ def preprocess(
         compression=compression,
         mode=mode,
         landmarks=landmarks,
+        detector_file=detector_file,
         workers=workers,
         engine=engine,
         shard=shard,

@@ -28,6 +28,10 @@ ProtocolName = Annotated[
     str,
     typer.Option("--protocol", help="corrected, dfb_legacy, or quirks of it: merged_names, first_frames, ... with +."),
 ]
+DetectorFile = Annotated[
+    Path | None,
+    typer.Option("--detector-file", help="YuNet (.onnx) or RetinaFace (.pth) for boxes of loose crops; default: dlib."),
+]
 Landmarks = Annotated[Path | None, typer.Option(help="81-point dlib predictor; default: $ASSAY_LANDMARKS, else ours.")]
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from benchmark.cli.options import (
     Assignments,
     Data,
+    DetectorFile,
     Device,
     Landmarks,
     Loaders,
@@ -125,6 +126,7 @@ def infer(
     ] = None,
     profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
     landmarks: Landmarks = None,
+    detector_file: DetectorFile = None,
     device: Device = "auto",
     plugin: Plugin = None,
 ) -> None:
@@ -141,6 +143,7 @@ def infer(
         out=out,
         device=device,
         landmarks=landmarks,
+        detector_file=detector_file,
         profile=profile,
         console=Console(stderr=True, soft_wrap=True),
     )
