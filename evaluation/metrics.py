@@ -82,8 +82,9 @@ class ScoredSet:
     @property
     def note(self) -> str:
         """How many these are and what they count, in words; empty if there are none."""
+        number = int(self.faceless.sum())
         counted = ", ".join(f"{score:g}" for score in np.unique(self.video_scores[self.faceless]))
-        return f"{self.faceless.sum()} videos without a face scored {counted}" if counted else ""
+        return f"{number} video{'' if number == 1 else 's'} without a face scored {counted}" if number else ""
 
 
 def group_scores(scores: pd.DataFrame) -> ScoredSet:

@@ -13,7 +13,7 @@ from config.schema import DetectorConfig
 from detectors import build_detector
 from detectors.weights import save_weights, weights_sha256
 from evaluation.metrics import group_scores
-from evaluation.scores import read_scores
+from evaluation.scores import ScoreRecord, read_scores
 from tests.faces import still
 from tests.media import write_video
 
@@ -76,6 +76,49 @@ def test_a_clip_has_the_scores_of_preprocess_and_evaluate(assay, infer, folder: 
     assert np.isnan(scores).sum() == len(FACELESS)
     assert answer["score"] == pytest.approx(group_scores(expected).video_scores[0], abs=1e-6)
     assert answer["skipped"] == {"no face": len(FACELESS)}
+
+
+def test_a_clip_has_the_scores_of_preprocess_and_evaluate_with_loose_crops_too(
+    assay, infer, folder: Path, tmp_path: Path
+):
+    root, data = tmp_path / "root", tmp_path / "data"
+    for name in ("real", "fake"):
+        (root / "test" / name).mkdir(parents=True)
+    cv2.imwrite(str(root / "test" / "fake" / "two.png"), two_people())
+    cv2.imwrite(str(root / "test" / "fake" / "other.png"), still(2))
+    for number in (4, 5):
+        cv2.imwrite(str(root / "test" / "real" / f"{number}.png"), still(number))
+    cv2.imwrite(str(root / "test" / "real" / "nobody.png"), np.zeros((80, 120, 3), np.uint8))
+    sbi = ["--data", data, "--profile", "sbi"]
+    assert assay("preprocess", "custom", "--root", root, *sbi, "--workers", 1).code == 0
+    weights = ["evaluate", folder / "weights.safetensors", "--precision", "fp32", "--workers", 0]
+    evaluated = assay(*weights, "--test", "custom", *sbi, "--out", tmp_path)
+    assert evaluated.code == 0
+    assert "custom: 1 video without a face scored 0.5" in evaluated.out
+    path = tmp_path / "custom" / "scores.parquet"
+    record, table = ScoreRecord.read(ScoreRecord.beside(path)), read_scores(path)
+    assert record.faceless_score == 0.5
+    assert "boxes: dlib, with a margin of 12.5% of their side; all faces of a frame" in record.notes
+    assert json.loads(path.with_name("metrics.json").read_text())["metrics"]["n_videos"] == 5
+    board = assay("table", tmp_path, "--metric", "video_auc", "--format", "md")
+    assert "custom: 1 video without a face scored 0.5" in board.out
+
+    answer = infer("two.png", "nobody.png", "--profile", "sbi")
+    two, nobody = json.loads(answer.out)
+    expected = table[table["video_id"].str.endswith("two")].sort_values("face")["score"]
+    np.testing.assert_allclose([face["score"] for face in two["frames"][0]["faces"]], expected, atol=1e-6)
+    assert two["score"] == pytest.approx(expected.max(), abs=1e-6)
+    assert any(note.startswith("boxes: dlib, with a margin of 12.5%") for note in two["notes"])
+    assert nobody["score"] is None
+
+
+def test_a_detector_file_that_is_none_is_refused(assay, infer, folder: Path, tmp_path: Path):
+    answer = infer("two.png", "--profile", "sbi", "--detector-file", "notes.txt")
+    assert answer.code == 2
+    assert "face detector notes.txt: expected a YuNet (.onnx) or a RetinaFace (.pth)" in answer.err
+    answer = infer("two.png", "--detector-file", "yunet.onnx")
+    assert answer.code == 2
+    assert "belong to 'crop: loose'" in answer.err
 
 
 def test_a_clip_says_where_its_scores_come_from(infer, folder: Path):

@@ -218,3 +218,29 @@ def test_a_configuration_does_not_change_once_read():
 )
 def test_aliases_that_stand_for_billions_of_values_are_refused(tmp_path: Path, options: str):
     assert "aliases" in refusal(f"{MINIMAL}options:\n{options}", tmp_path)
+
+
+def test_new_keys_of_a_profile_leave_what_older_stores_say_as_it_is():
+    assert load_config(Profile, "dfb", ["landmarks=mine.dat"]).stored == {
+        "name": "dfb",
+        "mode": "fast",
+        "resolution": 256,
+        "scale": 1.3,
+        "num_frames": 32,
+        "stride": None,
+        "upsample": 1,
+    }
+
+
+def test_a_profile_of_loose_crops_says_what_decides_them_and_not_what_is_decided_later():
+    stored = load_config(Profile, "sbi").stored
+    assert (stored["crop"], stored["faces"]) == ("loose", "all")
+    same = load_config(Profile, "sbi", ["detector_file=d.onnx", "faceless_score=null", "resolution=380"])
+    assert same.stored == stored
+
+
+def test_a_box_detector_is_for_loose_crops():
+    with pytest.raises(InputError, match=r"detector_file.*loose"):
+        load_config(Profile, "dfb", ["detector_file=yunet.onnx"])
+    with pytest.raises(InputError, match="did you mean 'detector_file'"):
+        load_config(Profile, "sbi", ["detecter_file=yunet.onnx"])

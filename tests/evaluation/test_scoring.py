@@ -17,7 +17,8 @@ from evaluation.metrics import evaluate_scores
 from evaluation.scores import read_scores
 from evaluation.scoring import BROKEN_VALUE, predict, score, score_faces
 from preprocessing.samples import FaceSet
-from preprocessing.store import FaceStoreWriter, encode_landmarks, landmarks_key
+from preprocessing.search import Box
+from preprocessing.store import FaceStoreWriter, box_key, encode_box, encode_landmarks, landmarks_key
 from tests.preprocessing.test_manifest import row
 
 CPU = torch.device("cpu")
@@ -120,3 +121,44 @@ def test_a_set_of_skips_alone_still_gives_a_table(rows: pd.DataFrame, tmp_path: 
     counts = score(detector(), rows[rows["skip"] != ""], tmp_path / "scores.parquet", config(), CPU)
     assert len(read_scores(tmp_path / "scores.parquet")) == 2
     assert (counts.frames, counts.faceless_frames) == (1, 1)
+
+
+def loose_rows(folder: Path) -> pd.DataFrame:
+    """Two faces in the first frame of a video and one, whose box is missing, in the second."""
+    writer = FaceStoreWriter(folder / "D_lmdb", META | {"profile": {"crop": "loose"}})
+    made, values = [], {}
+    for frame, face, grey in ((0, 0, 50), (0, 1, 150), (1, 0, 250)):
+        entry = row("v", frame, label=1, class_name="fake") | {"face": face}
+        entry["key"] = entry["key"].replace(".png", f"_{face}.png")
+        image = np.zeros((300, 300, 3), np.uint8)
+        image[87:212, 87:212] = 255  # an eighth on each side of the box
+        image[100:200, 100:200] = grey
+        values[entry["key"]] = cv2.imencode(".png", image)[1].tobytes()
+        if frame == 0:
+            values[box_key(entry["key"])] = encode_box(Box(100, 100, 199, 199, 1.0), "dlib")
+        made.append(entry)
+    writer.add("v", values, made)
+    writer.close()
+    return pd.DataFrame(made).assign(store_path=str(folder / "D_lmdb"))
+
+
+def test_of_a_loose_crop_the_box_and_an_eighth_on_each_side_are_scored(tmp_path: Path):
+    rows = loose_rows(tmp_path)
+    counts = score(detector(), rows, tmp_path / "s.parquet", config(resolution=125), CPU)
+    table = read_scores(tmp_path / "s.parquet")
+    box = 100**2 / 125**2
+    np.testing.assert_allclose(table["score"][:2], np.array([50, 150]) / 255 * box + 1 - box, rtol=1e-6)
+    assert np.isnan(table["score"][2])
+    assert (counts.videos, counts.frames, counts.faceless_frames) == (1, 2, 1)
+    assert counts.skipped == {BROKEN_VALUE: 1}
+    assert evaluate_scores(table).n_frames == 1
+
+
+def test_a_frame_with_one_broken_and_one_whole_face_is_not_faceless(tmp_path: Path):
+    rows = loose_rows(tmp_path)
+    rows["frame"] = 0
+    rows["face"] = [0, 1, 2]
+    counts = score(detector(), rows, tmp_path / "s.parquet", config(), CPU)
+    assert (counts.frames, counts.faceless_frames) == (1, 0)
+    metrics = evaluate_scores(read_scores(tmp_path / "s.parquet"))
+    assert (metrics.n_frames, metrics.n_faceless_frames) == (1, 0)

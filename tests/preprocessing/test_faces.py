@@ -96,3 +96,56 @@ def test_all_faces_of_a_frame_come_largest_first(cropper):
     assert large.box.width > small.box.width
     assert large.box.centre.real > 300 > small.box.centre.real
     assert cropper.crop_all(np.zeros_like(frame)) == []
+
+
+def two_people() -> np.ndarray:
+    """The larger one on the right, from pixel 300 on."""
+    frame = np.zeros((400, 700, 3), np.uint8)
+    frame[:300, 300:600] = cv2.resize(still(0), (300, 300))
+    frame[50:250, 50:250] = cv2.resize(still(1), (200, 200))
+    return frame
+
+
+def test_the_mask_chooses_the_face(cropper):
+    frame = two_people()
+    forged = np.zeros(frame.shape[:2], np.uint8)
+    forged[100:200, 100:200] = 255  # in the face of the smaller one
+    large, small = cropper.crop_all(frame)
+    for last in (None, large.box, small.box):
+        face = cropper.crop(frame, forged, last)
+        assert isinstance(face, Face)
+        assert face.box.centre.real < 300
+        assert face.mask is not None
+        assert face.mask.any()
+    assert [face.box for face in cropper.crop_all(frame, forged)] == [small.box, large.box]
+    assert cropper.crop(frame, np.zeros_like(forged)).box.centre.real > 300
+    assert cropper.crop(frame).box.centre.real > 300
+
+
+def test_a_forged_face_too_small_for_the_cheap_searches_is_taken(cropper):
+    frame = np.full((1080, 1440, 3), 90, np.uint8)
+    frame[100:700, 100:700] = cv2.resize(still(0), (600, 600))
+    frame[400:520, 1000:1120] = cv2.resize(still(1), (120, 120), interpolation=cv2.INTER_AREA)
+    forged = np.zeros(frame.shape[:2], np.uint8)
+    forged[430:500, 1030:1090] = 255
+    face = cropper.crop(frame, forged)
+    assert isinstance(face, Face)
+    assert face.box.centre.real > 1000
+
+
+def test_of_faces_that_share_a_mask_the_one_that_has_more_of_it_is_taken(cropper):
+    frame = two_people()
+    forged = np.zeros(frame.shape[:2], np.uint8)
+    forged[140:150, 100:200] = 255
+    forged[140:142, 400:500] = 255
+    face = cropper.crop(frame, forged)
+    assert isinstance(face, Face)
+    assert face.box.centre.real < 300
+
+
+def test_a_profile_keeps_one_face_or_all(cropper):
+    frame = two_people()
+    one = cropper.faces(frame)
+    every = FaceCropper(cropper.profile.model_copy(update={"faces": "all"}), find_predictor(environ={})).faces(frame)
+    assert [len(one), len(every)] == [1, 2]
+    assert cropper.faces(np.zeros_like(frame)) is Skip.NO_FACE

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 
 from config.errors import InputError
 from config.processes import Group
+from config.schema import Margins
+from preprocessing.margins import tight_crop
 from preprocessing.operators import to_network_input
 from preprocessing.samples import Sample
+from preprocessing.search import Box
 from tests.training.stand_in import SIDE, make_config, make_faces
 from training import RECIPE
 from training.data import EpochSampler
@@ -106,3 +109,56 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused(recipe: str, size: int,
     sentence = f"'{recipe}' on 4 processes needs a multiple of {needed}, and a batch has {size} faces"
     with pytest.raises(InputError, match=sentence):
         EpochSampler(RECIPE[recipe](make_faces(), config), 0, Group(0, 4))
+
+
+class LooseFaces:
+    """One face whose box is the middle of a picture of x and y."""
+
+    labels = np.array([1])
+    sha256 = "loose"
+
+    def __len__(self) -> int:
+        return 1
+
+    def read(self, index: int) -> Sample:
+        y, x = np.mgrid[:200, :200].astype(np.uint8)
+        landmark = np.full((81, 2), 100, np.float32)
+        return Sample(np.dstack([x, y, y]), landmark, x, Box(50, 50, 149, 149, 1.0))
+
+
+def test_a_loose_crop_is_cut_with_margins_of_its_own_for_each_side_and_each_draw():
+    config = make_config(
+        resolution=128, use_data_augmentation=False, with_landmark=True, mean=(0, 0, 0), std=(1, 1, 1), with_mask=True
+    )
+    recipe = RECIPE["frames"](LooseFaces(), config)
+    windows = []
+    for seed in range(60):
+        sample = recipe.sample(0, np.random.default_rng(seed))
+        assert sample["image"].shape == (3, 128, 128)
+        left, right = 255 * sample["image"][0, 64, [0, -1]]
+        top, bottom = 255 * sample["image"][1, [0, -1], 64]
+        middle = 255 * sample["image"][:2, *sample["landmark"][0, ::-1].round().astype(int)]
+        np.testing.assert_allclose(middle, 100, atol=1.5)  # the landmark is at the pixel whose colour says (100, 100)
+        windows.append([50 - left, 50 - top, right - 149, bottom - 149])
+    low, high = 100 * np.array(config.margins.train)
+    assert (low, high) == (4, 20)
+    margins = np.array(windows)
+    assert (margins.min() > low - 2, margins.max() < high + 2) == (True, True)
+    assert (margins.max(axis=0) - margins.min(axis=0) > 12).all()
+    assert np.abs(np.corrcoef(margins.T) - np.eye(4)).max() < 0.5
+    again = recipe.sample(0, np.random.default_rng(59))
+    np.testing.assert_array_equal(again["image"], sample["image"])
+
+
+def test_margins_may_be_those_of_the_code_of_sbi():
+    config = make_config(margins=Margins(train=(0.2, 0.2)), resolution=140, use_data_augmentation=False)
+    recipe = RECIPE["frames"](LooseFaces(), config)
+    image = recipe.sample(0, np.random.default_rng(0))["image"]
+    expected = tight_crop(LooseFaces().read(0), [0.2] * 4).image
+    np.testing.assert_array_equal(image, to_network_input(expected, 140, config.mean, config.std))
+
+
+@pytest.mark.parametrize("margins", [{"train": [0.2, 0.1]}, {"train": [-0.1, 0.1]}, {"test": 2}])
+def test_margins_that_make_no_sense_are_refused(margins):
+    with pytest.raises(ValueError, match=next(iter(margins))):
+        make_config(margins=margins)
