@@ -27,7 +27,7 @@ from evaluation.render import to_rich
 from evaluation.scores import ScoreRecord, environment, git_commit, read_scores
 from evaluation.scoring import Scored, score
 from preprocessing.manifest import manifest_meta, manifest_sha256
-from preprocessing.pipeline import manifest_path
+from preprocessing.parts import find_source
 from preprocessing.samples import load_rows, spread
 from training.checkpoint import RunFolder
 from training.trainer import Selection
@@ -116,7 +116,7 @@ def evaluate_weights(
             chosen = Chosen(trained.weights, scoring.of(rows, scores, test.name))
         if not group.leads:
             continue
-        made_by = manifest_meta(manifest_path(data, profile, test.dataset))
+        made_by = manifest_meta(find_source(data, test.dataset, profile).manifest)
         record = ScoreRecord(
             detector=trained.config.model_name,
             weights_sha256=weights_sha256(chosen.weights),
