@@ -7,15 +7,12 @@ from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from preprocessing.clips import UnreadableMediaError
 
 TAIL = 1 << 10  # bytes in which a picture's end is looked for first
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-START_OF_SCAN, QUANTISATION = 0xDA, 0xDB
-# Start of frame of any coding; among these numbers are three that mean something else.
-FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-STANDALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 
 # Table K.1 of ITU-T T.81, the luminance table that libjpeg scales to a quality, row by row.
 LUMINANCE = (
@@ -61,16 +58,19 @@ def image_header(file: BinaryIO) -> Header | None:
         UnreadableMediaError: the header is broken, or the picture ends before its end.
     """
     magic = file.read(len(PNG))
-    if magic == PNG:
-        header = _png(file)
-        _look_for_end(file, b"IEND")
-        return header
-    if magic.startswith(JPEG):
-        file.seek(2)
-        header = _jpeg(file)
-        _look_for_end(file, b"\xff\xd9")
-        return header
-    return None
+    if magic != PNG and not magic.startswith(JPEG):
+        return None
+    file.seek(0)
+    try:
+        image = Image.open(file, formats=("JPEG", "PNG"))
+    except Image.DecompressionBombError:
+        return None
+    except (OSError, ValueError, SyntaxError):
+        raise UnreadableMediaError("broken header") from None
+    _look_for_end(file, b"IEND" if magic == PNG else b"\xff\xd9")
+    tables = getattr(image, "quantization", None) or {}
+    quality = quality_of(tuple(tables[0])) if 0 in tables else None
+    return Header("png" if magic == PNG else "jpeg", image.width, image.height, jpeg_quality=quality)
 
 
 def is_cut_off(file: BinaryIO, size: int) -> bool:
@@ -89,6 +89,7 @@ def is_cut_off(file: BinaryIO, size: int) -> bool:
     return False
 
 
+@lru_cache(maxsize=1024)  # most files of a data set share a few tables
 def quality_of(table: tuple[int, ...]) -> int:
     """The quality of libjpeg, 1 to 100, whose luminance table is nearest.
 
@@ -109,68 +110,6 @@ def luminance_table(quality: int) -> npt.NDArray[np.int64]:
 @cache
 def _tables() -> npt.NDArray[np.int64]:
     return np.stack([luminance_table(quality) for quality in range(1, 101)])
-
-
-@cache
-def _zigzag() -> tuple[int, ...]:
-    """Where the numbers of a stored table belong, row by row: diagonals, every other one upwards."""
-    places = [(row, column) for row in range(8) for column in range(8)]
-    walked = sorted(places, key=lambda place: (sum(place), place[0] if sum(place) % 2 else place[1]))
-    return tuple(walked.index(place) for place in places)
-
-
-@lru_cache(maxsize=1024)  # most files of a data set share a few tables
-def _stored_quality(stored: bytes, width: int) -> int:
-    numbers = [int.from_bytes(stored[place : place + width], "big") for place in range(0, 64 * width, width)]
-    return quality_of(tuple(numbers[place] for place in _zigzag()))
-
-
-def _png(file: BinaryIO) -> Header:
-    first = file.read(16)
-    width, height = int.from_bytes(first[8:12], "big"), int.from_bytes(first[12:16], "big")
-    if first[4:8] != b"IHDR" or not width or not height:
-        raise UnreadableMediaError("broken PNG header")
-    return Header("png", width, height)
-
-
-def _jpeg(file: BinaryIO) -> Header:
-    """The segments up to the first scan; those that say nothing of size and quality are leapt over."""
-    size, quality = None, None
-    while (marker := _marker(file)) != START_OF_SCAN:
-        if marker in STANDALONE:
-            continue
-        length = int.from_bytes(file.read(2), "big") - 2
-        if length < 0:
-            raise UnreadableMediaError("broken JPEG header")
-        if marker in FRAMES:
-            frame = file.read(length)
-            size = int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")
-        elif marker == QUANTISATION:
-            quality = _quality(file.read(length)) or quality
-        else:
-            file.seek(length, io.SEEK_CUR)
-    if size is None or 0 in size:
-        raise UnreadableMediaError("broken JPEG header")
-    return Header("jpeg", *size, jpeg_quality=quality)
-
-
-def _marker(file: BinaryIO) -> int:
-    start = file.read(2)
-    while start == b"\xff\xff":  # a marker may be padded
-        start = b"\xff" + file.read(1)
-    if len(start) < 2 or start[0] != 0xFF:
-        raise UnreadableMediaError("broken JPEG header")
-    return start[1]
-
-
-def _quality(segment: bytes) -> int | None:
-    """From the first table of a segment of several that is luminance's, number 0."""
-    while segment:
-        width = 2 if segment[0] >> 4 else 1
-        number, stored, segment = segment[0] & 15, segment[1 : 1 + 64 * width], segment[1 + 64 * width :]
-        if number == 0 and len(stored) == 64 * width:
-            return _stored_quality(stored, width)
-    return None
 
 
 def _look_for_end(file: BinaryIO, end: bytes) -> None:
