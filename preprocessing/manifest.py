@@ -20,6 +20,7 @@ from config.files import atomic_path
 
 FORMAT = 1
 META = b"assay"
+Filter = tuple[str, str, Any]
 ORDER = ["split", "label", "class_name", "compression", "video_id", "frame", "face"]
 ROWS_AT_ONCE = 1 << 16
 # Each group has its own bounds of split, method and compression, by which a reader passes it over.
@@ -139,9 +140,7 @@ def _write(path: Path, table: pa.Table, meta: Mapping[str, Any]) -> None:
             writer.write_table(table.take(order.slice(start, ROWS_OF_A_GROUP)).cast(schema))
 
 
-def read_manifest(
-    path: Path, columns: Sequence[str] | None = None, filters: list[tuple[str, str, Any]] | None = None
-) -> pd.DataFrame:
+def read_manifest(path: Path, columns: Sequence[str] | None = None, filters: Sequence[Filter] = ()) -> pd.DataFrame:
     """Rows of a manifest in canonical order.
 
     Only the columns asked for, and only groups of rows among which the filters can find any, are read.
@@ -149,14 +148,14 @@ def read_manifest(
     Args:
         path: the Parquet file.
         columns: only these; None for all.
-        filters: pyarrow's, for example [("split", "==", "test")].
+        filters: conditions that all must hold, as pyarrow writes them, for example [("split", "==", "test")].
 
     Raises:
         InputError: missing, no Parquet file, no manifest, or of another format.
     """
     wanted = None if columns is None else list(columns)
     try:
-        return _read(path, columns=wanted, filters=filters).to_pandas()
+        return _read(path, columns=wanted, filters=list(filters) or None).to_pandas()
     except (pa.ArrowException, ValueError):
         raise _not_whole(path) from None
 
