@@ -77,7 +77,7 @@ def predict(
         batches = batches_of(range(len(faces)), config)
     loader = DataLoader(
         _Inputs(faces, config),
-        batch_sampler=[list(batch) for batch in batches],
+        batch_sampler=batches,  # type: ignore[arg-type]  # a range does as well as a list of all positions
         num_workers=workers if batches else 0,
         multiprocessing_context=worker_context() if workers and batches else None,
         collate_fn=_collate,
@@ -183,9 +183,8 @@ def score(
     broken = int(np.isnan(scores).sum())
     if broken:
         counts[BROKEN_VALUE] = broken
-    sampled = pd.concat([stored, skipped])
-    sampled = sampled[sampled["frame"] >= 0]
-    frames = sampled[["video_id", "frame"]].drop_duplicates()
+    sampled = pd.concat([part[["video_id", "frame"]] for part in (stored, skipped)])
+    frames = sampled[sampled["frame"] >= 0].drop_duplicates()
     faceless = int((skipped["frame"] >= 0).sum()) + broken
     return Scored(int(rows["video_id"].nunique()), len(frames), faceless, counts)
 

@@ -164,17 +164,21 @@ class Balanced(Recipe):
             raise InputError(
                 f"train_batchSize: batch recipe 'balanced' needs an even number, not {config.train_batchSize}"
             )
-        self._classes = [np.flatnonzero(faces.labels == label) for label in (0, 1)]
-        for name, members in zip(("real", "fake"), self._classes, strict=True):
+        for name, members in zip(("real", "fake"), self._classes(), strict=True):
             if not len(members):
                 raise InputError(f"batch recipe 'balanced' needs both classes, but no training face is {name}")
 
     def batches(self, rng: np.random.Generator) -> list[Indices]:
         """Halves of real and fake faces, joined."""
-        length = max(len(members) for members in self._classes)
+        classes = self._classes()
+        length = max(len(members) for members in classes)
         half = self.config.train_batchSize // 2
-        real, fake = (cut(repeated_order(members, length, rng), half) for members in self._classes)
+        real, fake = (cut(repeated_order(members, length, rng), half) for members in classes)
         return [np.concatenate(pair) for pair in zip(real, fake, strict=True)]
+
+    def _classes(self) -> list[Indices]:
+        """Real and fake faces; found anew each time, so that no worker process is sent them."""
+        return [np.flatnonzero(self.faces.labels == label) for label in (0, 1)]
 
 
 def repeated_order(members: Indices, length: int, rng: np.random.Generator) -> Indices:
