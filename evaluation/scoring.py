@@ -21,7 +21,7 @@ from detectors.base import AbstractDetector
 from evaluation.parts import Parts, Scores, chunk_size, fingerprint
 from evaluation.scores import CLEAN, ScoreWriter, environment, git_commit
 from preprocessing.operators import to_network_input, to_network_landmark
-from preprocessing.samples import BrokenSampleError, FaceSet, spread
+from preprocessing.samples import BrokenSampleError, Faces, FaceSet, spread
 from preprocessing.workers import settle, worker_context
 
 ROWS_AT_ONCE = 65_536
@@ -31,7 +31,7 @@ COPIED = ["dataset", "split", "compression", "video_id", "frame", "face", "label
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A scored batch: positions in the FaceSet with their P(fake), and positions whose pixels could not be read."""
+    """A scored batch: positions of its faces with their P(fake), and positions whose pixels could not be read."""
 
     indices: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
@@ -54,7 +54,7 @@ class Scored:
 
 def predict(
     detector: AbstractDetector,
-    faces: FaceSet,
+    faces: Faces,
     config: DetectorConfig,
     device: torch.device,
     workers: int = 0,
@@ -110,7 +110,7 @@ def batches_of(positions: range, config: DetectorConfig) -> list[range]:
 
 def score_faces(
     detector: AbstractDetector,
-    faces: FaceSet,
+    faces: Faces,
     config: DetectorConfig,
     device: torch.device,
     workers: int = 0,
@@ -267,7 +267,7 @@ def inference(device: torch.device, precision: str) -> Iterator[None]:
 class _Inputs(Dataset[tuple[int, torch.Tensor | None, torch.Tensor | None]]):
     """Network inputs by position; a broken sample gives no image."""
 
-    def __init__(self, faces: FaceSet, config: DetectorConfig) -> None:
+    def __init__(self, faces: Faces, config: DetectorConfig) -> None:
         self.faces, self.config = faces, config
 
     def __len__(self) -> int:

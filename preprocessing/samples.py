@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from preprocessing.parts import find_source
 from preprocessing.shared import SharedColumns
 from preprocessing.store import DECISIVE, FaceStore, decode_landmarks, landmarks_key, mask_key
 
+STORED: tuple[Filter, ...] = (("skip", "==", ""),)
 _SHARED = pa.schema([("key", pa.large_string()), ("store", pa.int32()), ("label", pa.int64())])
 
 
@@ -39,6 +40,22 @@ class Sample:
     image: Image
     landmark: npt.NDArray[np.float32] | None = None
     mask: Image | None = None
+
+
+class Faces(Protocol):
+    """Faces that are read one by one, from wherever they are.
+
+    Attributes:
+        labels: (N,) int64, 0 real and 1 fake.
+    """
+
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """How many faces there are."""
+
+    def read(self, index: int) -> Sample:
+        """The pixels of a face."""
 
 
 class FaceSet:
@@ -134,7 +151,7 @@ def open_faces(
     """
     parts = [
         spread(
-            load_rows(data, name, split, profile=profile, compression=compression, skips=False),
+            load_rows(data, name, split, profile=profile, compression=compression, only=STORED),
             frames,
             first=first_frames,
         )
@@ -153,7 +170,7 @@ def load_rows(
     *,
     profile: str = "dfb",
     compression: str | None = None,
-    skips: bool = True,
+    only: Sequence[Filter] = (),
 ) -> pd.DataFrame:
     """Manifest rows of one split of a data set or a part of one, with the column `store_path`.
 
@@ -165,7 +182,7 @@ def load_rows(
         split: train, val or test.
         profile: name of the preprocessing profile.
         compression: only this level; None for all.
-        skips: with the rows of what was skipped; otherwise those of stored faces alone.
+        only: further conditions on the rows, as for read_manifest.
 
     Raises:
         InputError: the data set is not preprocessed, has no such split or compression level, or a store beside its
@@ -177,7 +194,7 @@ def load_rows(
     chosen = [*part, ("split", "==", split)]
     if compression:
         chosen.append(("compression", "in", [compression, ""]))
-    rows = read_manifest(path, filters=chosen if skips else [*chosen, ("skip", "==", "")])
+    rows = read_manifest(path, filters=[*chosen, *only])
     if not len(rows) and not len(read_manifest(path, ["split"], chosen)):
         every = read_manifest(path, ["split", "compression"], part)
         splits = ", ".join(sorted(filter(None, every["split"].unique())))

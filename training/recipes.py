@@ -12,7 +12,7 @@ from torch import Tensor
 from config.errors import InputError
 from config.schema import DetectorConfig
 from preprocessing.operators import to_network_input, to_network_landmark, to_network_mask
-from preprocessing.samples import Sample
+from preprocessing.samples import Faces, Sample
 from training import RECIPE
 from training.augment import augment
 
@@ -21,24 +21,12 @@ Indices = npt.NDArray[np.int64]
 TrainingSample = dict[str, npt.NDArray[np.generic]]
 
 
-class Faces(Protocol):
-    """Stored faces that a recipe draws from, such as `preprocessing.samples.FaceSet`.
-
-    Attributes:
-        labels: (N,) int64, 0 real and 1 fake.
-    """
-
-    labels: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        """How many faces there are."""
+class TrainingFaces(Faces, Protocol):
+    """Faces to train on, such as `preprocessing.samples.FaceSet`."""
 
     @property
     def sha256(self) -> str:
         """Hash of which faces these are; a run is resumed with the same ones."""
-
-    def read(self, index: int) -> Sample:
-        """The pixels of a face."""
 
 
 class Recipe(ABC):
