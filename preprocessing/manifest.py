@@ -211,7 +211,7 @@ def manifest_sha256(rows: pd.DataFrame) -> str:
 
 def _csv(rows: pd.DataFrame) -> bytes:
     """Rows as pandas writes them to CSV, without a header; several times as fast if no value needs quotes."""
-    columns = [text for name in rows if (text := _text(rows[name])) is not None]
+    columns = [column for name in rows if (column := _text(rows[name])) is not None]
     if len(columns) == len(rows.columns):
         lines = pc.binary_join_element_wise(*columns, pa.scalar(",", pa.large_string())).to_pylist()
         text = "\n".join([*lines, ""])
