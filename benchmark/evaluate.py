@@ -103,8 +103,9 @@ def evaluate_weights(
         TestSet(name, split) for name in test_sets
     ]
     rows_of = {test: _rows(data, test, profile, protocol, trained.config) for test in sets}
-    every_row = pd.concat(rows_of.values())
-    choice = choose_precision(precision, trained.detector, every_row, trained.config, trained.device, group)
+    choice = choose_precision(
+        precision, trained.detector, pd.concat(rows_of.values()), trained.config, trained.device, group
+    )
     scoring = Scoring(trained, choice.precision, loaders(workers, trained.config, group), console, group)
     folder = out or trained.weights.parent / ("eval" if protocol.name == CORRECTED else f"eval_{protocol.name}")
     results = []

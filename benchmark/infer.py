@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 from matplotlib.figure import Figure
 from rich.console import Console
 
@@ -27,7 +27,7 @@ from preprocessing.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Image, Unreadabl
 from preprocessing.faces import Face, Skip
 from preprocessing.landmarks import COMPACT_GIT_BLOB, Predictor, predictor_of
 from preprocessing.loose import make_cropper
-from preprocessing.samples import FaceSet, Sample
+from preprocessing.samples import Sample
 from preprocessing.search import Box
 
 THRESHOLD = 0.5  # above it a file is called fake, as accuracy does
@@ -331,13 +331,16 @@ class _Searched:
     skip: str
 
 
-class _Crops(FaceSet):
+class _Crops:
     """Faces that lie in memory and in no store; what they are is not known, and their labels mean nothing."""
 
     def __init__(self, faces: Sequence[Face], with_landmark: bool) -> None:
-        rows = pd.DataFrame({"label": 0, "key": "", "store_path": ""}, index=range(len(faces)))
-        super().__init__(rows, with_landmark=with_landmark)
+        self.labels: npt.NDArray[np.int64] = np.zeros(len(faces), np.int64)
+        self.with_landmark = with_landmark
         self._faces = faces
+
+    def __len__(self) -> int:
+        return len(self._faces)
 
     def read(self, index: int) -> Sample:
         face = self._faces[index]

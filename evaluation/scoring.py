@@ -22,7 +22,7 @@ from evaluation.parts import Parts, Scores, chunk_size, fingerprint
 from evaluation.scores import CLEAN, ScoreWriter, environment, git_commit
 from preprocessing.margins import tight_crop
 from preprocessing.operators import to_network_input, to_network_landmark
-from preprocessing.samples import BrokenSampleError, FaceSet, spread
+from preprocessing.samples import BrokenSampleError, Faces, FaceSet, spread
 from preprocessing.workers import settle, worker_context
 
 ROWS_AT_ONCE = 65_536
@@ -32,7 +32,7 @@ COPIED = ["dataset", "split", "compression", "video_id", "frame", "face", "label
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A scored batch: positions in the FaceSet with their P(fake), and positions whose pixels could not be read."""
+    """A scored batch: positions of its faces with their P(fake), and positions whose pixels could not be read."""
 
     indices: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
@@ -55,7 +55,7 @@ class Scored:
 
 def predict(
     detector: AbstractDetector,
-    faces: FaceSet,
+    faces: Faces,
     config: DetectorConfig,
     device: torch.device,
     workers: int = 0,
@@ -78,7 +78,7 @@ def predict(
         batches = batches_of(range(len(faces)), config)
     loader = DataLoader(
         _Inputs(faces, config),
-        batch_sampler=[list(batch) for batch in batches],
+        batch_sampler=batches,  # type: ignore[arg-type]  # a range does as well as a list of all positions
         num_workers=workers if batches else 0,
         multiprocessing_context=worker_context() if workers and batches else None,
         collate_fn=_collate,
@@ -111,7 +111,7 @@ def batches_of(positions: range, config: DetectorConfig) -> list[range]:
 
 def score_faces(
     detector: AbstractDetector,
-    faces: FaceSet,
+    faces: Faces,
     config: DetectorConfig,
     device: torch.device,
     workers: int = 0,
@@ -184,9 +184,8 @@ def score(
     broken = int(np.isnan(scores).sum())
     if broken:
         counts[BROKEN_VALUE] = broken
-    sampled = pd.concat([stored, skipped])
-    sampled = sampled[sampled["frame"] >= 0]
-    frames = sampled[["video_id", "frame"]].drop_duplicates()
+    sampled = pd.concat([part[["video_id", "frame"]] for part in (stored, skipped)])
+    frames = sampled[sampled["frame"] >= 0].drop_duplicates()
     with_score = stored.loc[~np.isnan(scores), ["video_id", "frame"]].drop_duplicates()
     return Scored(int(rows["video_id"].nunique()), len(frames), len(frames) - len(with_score), counts)
 
@@ -269,7 +268,7 @@ def inference(device: torch.device, precision: str) -> Iterator[None]:
 class _Inputs(Dataset[tuple[int, torch.Tensor | None, torch.Tensor | None]]):
     """Network inputs by position; a broken sample gives no image."""
 
-    def __init__(self, faces: FaceSet, config: DetectorConfig) -> None:
+    def __init__(self, faces: Faces, config: DetectorConfig) -> None:
         self.faces, self.config = faces, config
 
     def __len__(self) -> int:

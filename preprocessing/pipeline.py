@@ -88,10 +88,9 @@ def preprocess(
             done += 1
             if on_progress:
                 on_progress(done, len(clips))
-        rows = [row for clip in clips for row in writer.rows(clip.video_id) or ()]
+        write_manifest(path, (row for clip in clips for row in writer.rows(clip.video_id) or ()), meta)
     finally:
         writer.close()
-    write_manifest(path, rows, meta)
     return read_manifest(path)
 
 

@@ -2,21 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from config.errors import InputError
 from preprocessing.clips import Image, choose_frames, decode_image
-from preprocessing.manifest import manifest_meta, manifest_sha256, read_manifest
+from preprocessing.manifest import Filter, manifest_meta, manifest_sha256, read_manifest
 from preprocessing.margins import overlaps
 from preprocessing.parts import find_source
 from preprocessing.search import Box
+from preprocessing.shared import SharedColumns
 from preprocessing.store import DECISIVE, FaceStore, box_key, decode_box, decode_landmarks, landmarks_key, mask_key
+
+FIRST_FACES: tuple[Filter, ...] = (("face", "==", 0),)
+_SHARED = pa.schema([("key", pa.large_string()), ("store", pa.int32()), ("label", pa.int64())])
 
 
 class BrokenSampleError(Exception):
@@ -40,8 +46,30 @@ class Sample:
     box: Box | None = None
 
 
+class Faces(Protocol):
+    """Faces that are read one by one, from wherever they are.
+
+    Attributes:
+        labels: (N,) int64, 0 real and 1 fake.
+    """
+
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """How many faces there are."""
+
+    def read(self, index: int) -> Sample:
+        """The pixels of a face."""
+
+
 class FaceSet:
-    """Faces of one or several data sets in canonical order; goes to worker processes as it is.
+    """Faces of one or several data sets in canonical order.
+
+    It goes to worker processes without its rows: these share the columns that reading needs (preprocessing.shared).
+
+    Attributes:
+        rows: manifest rows, numbered from 0; only in the process that made the set.
+        labels: (N,) int64, 0 real and 1 fake.
 
     Args:
         rows: manifest rows of stored faces, with a column `store_path` (the FaceStore's folder).
@@ -51,17 +79,18 @@ class FaceSet:
 
     def __init__(self, rows: pd.DataFrame, *, with_landmark: bool = False, with_mask: bool = False) -> None:
         self.rows = rows.reset_index(drop=True)
-        self.labels: npt.NDArray[np.int64] = self.rows["label"].to_numpy(np.int64)
         self.with_landmark = with_landmark
         self.with_mask = with_mask
-        self._keys = self.rows["key"].to_list()
-        self._store_paths = self.rows["store_path"].to_list()
-        self._stores = {path: FaceStore(Path(path)) for path in set(self._store_paths)}
+        paths = self.rows["store_path"].astype("category").cat
+        self._stores = [FaceStore(Path(path)) for path in paths.categories]
+        columns = pd.DataFrame({"key": self.rows["key"], "store": paths.codes, "label": self.rows["label"]})
+        self._columns = SharedColumns(pa.Table.from_pandas(columns, _SHARED, preserve_index=False))
+        self.labels: npt.NDArray[np.int64] = self.rows["label"].to_numpy(np.int64)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.labels)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hash of the rows."""
         return manifest_sha256(self.rows.drop(columns=["store_path"]))
@@ -72,18 +101,24 @@ class FaceSet:
         Raises:
             BrokenSampleError: its value in the store is missing or cannot be decoded.
         """
-        key, store_path = self._keys[index], self._store_paths[index]
-        store = self._stores[store_path]
+        key, store = self._columns.value("key", index), self._stores[self._columns.value("store", index)]
         try:
             image = cv2.cvtColor(_decode(store.get(key), key), cv2.COLOR_BGR2RGB)
             landmark = decode_landmarks(store.get(landmarks_key(key))) if self.with_landmark else None
             mask = self._mask(store, key, image.shape[:2], self.labels[index]) if self.with_mask else None
             box = _box(store, key, image.shape[:2]) if store.is_loose else None
         except KeyError as error:
-            raise BrokenSampleError(f"{store_path}: no value under {error}") from None
+            raise BrokenSampleError(f"{store.path}: no value under {error}") from None
         except ValueError as error:
-            raise BrokenSampleError(f"{store_path}: {key}: {error}") from None
+            raise BrokenSampleError(f"{store.path}: {key}: {error}") from None
         return Sample(image, landmark, mask, box)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("rows", "labels")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.labels = self._columns.numbers("label")
 
     def _mask(self, store: FaceStore, key: str, shape: tuple[int, int], label: int) -> Image:
         if label == 0:
@@ -119,20 +154,40 @@ def open_faces(
     Raises:
         InputError: a data set is not preprocessed, or the split holds no face.
     """
-    parts = [load_rows(data, name, split, profile=profile, compression=compression) for name in datasets]
-    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    faces = spread(rows[rows["face"] == 0], frames, first=first_frames) if len(rows) else rows
+    parts = [
+        spread(
+            load_rows(data, name, split, profile=profile, compression=compression, only=FIRST_FACES),
+            frames,
+            first=first_frames,
+        )
+        for name in datasets
+    ]
+    faces = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if not len(faces):
         raise InputError(f"no stored face in split '{split}' of {', '.join(datasets) or 'no data set'} below {data}")
     return FaceSet(faces, with_landmark=with_landmark, with_mask=with_mask)
 
 
 def load_rows(
-    data: Path, dataset: str, split: str, *, profile: str = "dfb", compression: str | None = None
+    data: Path,
+    dataset: str,
+    split: str,
+    *,
+    profile: str = "dfb",
+    compression: str | None = None,
+    only: Sequence[Filter] = (),
 ) -> pd.DataFrame:
-    """Manifest rows of one split of a data set or a part of one, skips included, with the column `store_path`.
+    """Manifest rows of one split of a data set or a part of one, with the column `store_path`.
 
     The column `dataset` holds the name that was asked for; video ids stay the whole data set's.
+
+    Args:
+        data: as for open_faces.
+        dataset: name.
+        split: train, val or test.
+        profile: name of the preprocessing profile.
+        compression: only this level; None for all.
+        only: further conditions on the rows, as for read_manifest.
 
     Raises:
         InputError: the data set is not preprocessed, has no such split or compression level, or a store beside its
@@ -140,20 +195,25 @@ def load_rows(
     """
     source = find_source(data, dataset, profile)
     path = source.manifest
-    rows = read_manifest(path, filters=[("class_name", "in", source.classes)] if source.classes else None)
-    chosen = rows[(rows["split"] == split) & (rows["compression"].isin([compression, ""]) if compression else True)]
-    if not len(chosen):
-        splits = ", ".join(sorted(filter(None, rows["split"].unique())))
-        levels = ", ".join(sorted(filter(None, rows["compression"].unique()))) or "none"
+    part: list[Filter] = [("class_name", "in", source.classes)] if source.classes else []
+    chosen = [*part, ("split", "==", split)]
+    if compression:
+        chosen.append(("compression", "in", [compression, ""]))
+    rows = read_manifest(path, filters=[*chosen, *only])
+    if not len(rows) and not len(read_manifest(path, ["split"], chosen)):
+        every = read_manifest(path, ["split", "compression"], part)
+        splits = ", ".join(sorted(filter(None, every["split"].unique())))
+        levels = ", ".join(sorted(filter(None, every["compression"].unique()))) or "none"
         level = f" at compression {compression}" if compression else ""
         raise InputError(
             f"{dataset} has nothing in split '{split}'{level}; it has splits {splits}, compression {levels}"
         )
-    stores = {store: _inside(path.parent, store) for store in chosen["store"].unique()}
+    stores = {store: _inside(path.parent, store) for store in rows["store"].unique()}
     made_by = manifest_meta(path)
     for store in stores.values():
         _refuse_strange_store(FaceStore(store), made_by, path)
-    return chosen.assign(dataset=dataset, store_path=[str(stores[store]) for store in chosen["store"]])
+    paths = rows["store"].astype("category").map({name: str(store) for name, store in stores.items()})
+    return rows.assign(dataset=dataset, store_path=paths)
 
 
 def predictor_name(data: Path, dataset: str, profile: str = "dfb") -> str:
@@ -169,12 +229,16 @@ def spread(rows: pd.DataFrame, frames: int, *, first: bool = False) -> pd.DataFr
         frames: how many frames.
         first: take the first ones, as DeepfakeBench does, and not an even spread over those given.
     """
-    sampled = rows[["video_id", "frame"]].drop_duplicates()
-    by_video = sampled.groupby("video_id", sort=False)["frame"]
-    counts = by_video.transform("size")
-    places = {n: set(range(frames) if first else choose_frames(n, frames)) for n in counts.unique()}
-    chosen = [place in places[n] for place, n in zip(by_video.cumcount(), counts, strict=True)]
-    return rows.merge(sampled.loc[chosen], on=["video_id", "frame"], how="inner")
+    number = rows.groupby(["video_id", "frame"], sort=False).ngroup().to_numpy()
+    firsts = np.unique(number, return_index=True)[1]
+    video = pd.factorize(rows["video_id"].iloc[firsts])[0]
+    place = pd.Series(video).groupby(video).cumcount().to_numpy()
+    lengths, kind = np.unique(np.bincount(video), return_inverse=True)
+    taken = np.zeros((len(lengths), lengths.max(initial=0)), bool)
+    for row, n in zip(taken, lengths.tolist(), strict=True):
+        row[np.array(range(n)[:frames] if first else choose_frames(n, frames))] = True
+    kept = taken[kind[video], place][number]
+    return (rows if kept.all() else rows[kept]).reset_index(drop=True)
 
 
 def _box(store: FaceStore, key: str, shape: tuple[int, int]) -> Box:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import pandas as pd
 
 from config.errors import InputError
-from preprocessing.manifest import manifest_meta, read_manifest, write_manifest
+from preprocessing.manifest import join_manifests, manifest_meta, read_manifest
 from preprocessing.store import DECISIVE
 
 T = TypeVar("T")
@@ -86,16 +86,13 @@ def merge_shards(whole: Path) -> pd.DataFrame:
         for entry in DECISIVE:
             if meta.get(entry) != other.get(entry):
                 raise InputError(f"{path} was made with another {entry.replace('_', ' ')} than {paths[0].name}")
-    parts = [read_manifest(path) for path in paths]
-    rows = pd.concat(parts, ignore_index=True)
-    _refuse_shared_clips(parts, folder)
-    records = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    write_manifest(whole, [{str(name): value for name, value in record.items()} for record in records], meta)
+    _refuse_shared_clips(paths, folder)
+    join_manifests(whole, paths, meta)
     return read_manifest(whole)
 
 
-def _refuse_shared_clips(parts: Sequence[pd.DataFrame], folder: Path) -> None:
-    clips = pd.concat([part["video_id"].drop_duplicates() for part in parts])
+def _refuse_shared_clips(manifests: Sequence[Path], folder: Path) -> None:
+    clips = pd.concat([read_manifest(path, ["video_id"])["video_id"].drop_duplicates() for path in manifests])
     if (twice := clips.duplicated()).any():
         raise InputError(
             f"{folder}: clip {clips[twice].iloc[0]} is in two shards; the shards saw different files below --root"

@@ -1,7 +1,6 @@
 """From a batch recipe to a stream of batches: seeded per face and epoch, the same with any number of processes."""
 
 import traceback
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -68,11 +67,11 @@ class EpochSampler(Sampler[list[Draw]]):
         return (len(self._batches) - self.position) * len(self.ranks)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        shown: Counter[int] = Counter()
+        shown = np.zeros(len(self.recipe.faces), np.int32)
         for number, batch in enumerate(self._batches):
             draws: list[Draw] = []
             for index in batch.tolist():
-                draws.append((self.epoch, index, shown[index]))
+                draws.append((self.epoch, index, int(shown[index])))
                 shown[index] += 1
             if number >= self.position:
                 yield from (list(self.recipe.share(draws, rank, self.group.size)) for rank in self.ranks)

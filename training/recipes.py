@@ -13,7 +13,7 @@ from config.errors import InputError
 from config.schema import DetectorConfig
 from preprocessing.margins import tight_crop
 from preprocessing.operators import to_network_input, to_network_landmark, to_network_mask
-from preprocessing.samples import Sample
+from preprocessing.samples import Faces, Sample
 from training import RECIPE
 from training.augment import augment
 
@@ -22,24 +22,12 @@ Indices = npt.NDArray[np.int64]
 TrainingSample = dict[str, npt.NDArray[np.generic]]
 
 
-class Faces(Protocol):
-    """Stored faces that a recipe draws from, such as `preprocessing.samples.FaceSet`.
-
-    Attributes:
-        labels: (N,) int64, 0 real and 1 fake.
-    """
-
-    labels: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        """How many faces there are."""
+class TrainingFaces(Faces, Protocol):
+    """Faces to train on, such as `preprocessing.samples.FaceSet`."""
 
     @property
     def sha256(self) -> str:
         """Hash of which faces these are; a run is resumed with the same ones."""
-
-    def read(self, index: int) -> Sample:
-        """The pixels of a face."""
 
 
 class Recipe(ABC):
@@ -169,17 +157,21 @@ class Balanced(Recipe):
             raise InputError(
                 f"train_batchSize: batch recipe 'balanced' needs an even number, not {config.train_batchSize}"
             )
-        self._classes = [np.flatnonzero(faces.labels == label) for label in (0, 1)]
-        for name, members in zip(("real", "fake"), self._classes, strict=True):
+        for name, members in zip(("real", "fake"), self._classes(), strict=True):
             if not len(members):
                 raise InputError(f"batch recipe 'balanced' needs both classes, but no training face is {name}")
 
     def batches(self, rng: np.random.Generator) -> list[Indices]:
         """Halves of real and fake faces, joined."""
-        length = max(len(members) for members in self._classes)
+        classes = self._classes()
+        length = max(len(members) for members in classes)
         half = self.config.train_batchSize // 2
-        real, fake = (cut(repeated_order(members, length, rng), half) for members in self._classes)
+        real, fake = (cut(repeated_order(members, length, rng), half) for members in classes)
         return [np.concatenate(pair) for pair in zip(real, fake, strict=True)]
+
+    def _classes(self) -> list[Indices]:
+        """Real and fake faces; found anew each time, so that no worker process is sent them."""
+        return [np.flatnonzero(self.faces.labels == label) for label in (0, 1)]
 
 
 def repeated_order(members: Indices, length: int, rng: np.random.Generator) -> Indices:

@@ -24,7 +24,7 @@ from training.checkpoint import RunFolder, load_state, open_run, save_state
 from training.data import Loader
 from training.errors import TrainingError
 from training.log import Display, Journal, Means, Meter, NoJournal, Rate, summary
-from training.recipes import Faces
+from training.recipes import TrainingFaces
 from training.step import Stepper
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class Selection:
 
 def fit(
     detector: AbstractDetector,
-    faces: Faces,
+    faces: TrainingFaces,
     config: DetectorConfig,
     out: Path,
     *,
@@ -176,7 +176,7 @@ class Run:
     def __init__(
         self,
         detector: AbstractDetector,
-        faces: Faces,
+        faces: TrainingFaces,
         config: DetectorConfig,
         folder: RunFolder,
         device: torch.device,

@@ -41,15 +41,22 @@ def perf(
     compiled: Annotated[bool, typer.Option("--compile", help="Also measure torch.compile, in bf16.")] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file for the measurements.")] = None,
     workers: Loaders = None,
+    manifest: Annotated[
+        int | None, typer.Option(min=1, help="Instead, measure a made-up manifest of so many rows.")
+    ] = None,
     plugin: Plugin = None,
 ) -> None:
     """Measure how fast each stage is on this machine, beside a floor that is measured with it."""
+    from benchmark.perf.manifest import measure_manifest
     from benchmark.perf.run import run_perf
     from benchmark.perf.stage import FULL, QUICK
     from evaluation.render import to_rich
 
     load_plugins(plugin)
     console = make_console()
+    if manifest:
+        console.print(to_rich(measure_manifest(manifest, console)))
+        return
     scale = QUICK if quick else FULL
     measured = run_perf(
         detector,

@@ -1,5 +1,6 @@
 """`assay table` and `assay compare` as a user meets them: spreads in every format, and what a mistake answers."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ MISTAKES = {
 def test_a_mistake_is_one_sentence_and_exit_code_2(assay, runs: Path, name: str):
     Path("cut").mkdir()
     read_scores(Path("two/eval/A/scores.parquet")).iloc[:6].to_parquet("cut/scores.parquet")
+    shutil.copy("two/eval/A/scores.json", "cut")
     arguments, expected = MISTAKES[name]
     code, _, err = assay(*arguments)
     assert code == 2

@@ -51,6 +51,17 @@ def test_every_stage_has_a_time_and_a_floor(assay, tmp_path: Path, monkeypatch: 
     assert not list(tmp_path.glob("assay-perf-*"))
 
 
+def test_a_made_up_manifest_is_measured_alone(assay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    answer = assay("perf", "--manifest", 3200)
+    assert answer.code == 0, answer.err
+    assert "A manifest of 3,200 rows" in answer.out
+    for step in ("write the manifest", "read all rows", "open the train split", "hash", "draws", "a loading process"):
+        assert step in answer.out
+    assert "decode" not in answer.out
+    assert not list(tmp_path.glob("assay-*"))
+
+
 def test_measurements_come_back_as_they_were(tmp_path: Path):
     first, second = tmp_path / "perf.json", tmp_path / "again.json"
     stages = (stage("read", 1 / 3), stage("detect exact", 0.3), stage("detect fast", 0.1))

@@ -1,7 +1,9 @@
 import subprocess
 import sys
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,11 +13,11 @@ from config.processes import Group
 from config.schema import Margins
 from preprocessing.margins import tight_crop
 from preprocessing.operators import to_network_input
-from preprocessing.samples import Sample
+from preprocessing.samples import FaceSet, Sample
 from preprocessing.search import Box
 from tests.training.stand_in import SIDE, make_config, make_faces
 from training import RECIPE
-from training.data import EpochSampler
+from training.data import EpochSampler, TrainingSet
 from training.recipes import network_sample
 
 
@@ -77,6 +79,18 @@ def test_sample_holds_what_the_configuration_asks_for():
     np.testing.assert_allclose(sample["landmark"], 2 * face.landmark + 0.5, rtol=1e-5)
     assert sample["mask"].shape == (1, 2 * SIDE, 2 * SIDE)
     assert set(RECIPE["frames"](faces, make_config()).sample(1, np.random.default_rng(0))) == {"image", "label"}
+
+
+@pytest.mark.parametrize("recipe", ["frames", "balanced"])
+def test_what_a_loading_process_is_sent_does_not_grow_with_the_faces(recipe: str):
+    sizes = []
+    for number in (64, 20_000):
+        labels = np.arange(number) % 2
+        rows = pd.DataFrame({"label": labels, "key": [f"{label:09}.png" for label in labels], "store_path": "none"})
+        sampler = EpochSampler(RECIPE[recipe](FaceSet(rows), make_config(train_batchSize=8)), 0)
+        next(iter(sampler))
+        sizes.append(len(ForkingPickler.dumps(TrainingSet(sampler.recipe, 0))))
+    assert abs(sizes[1] - sizes[0]) < 20
 
 
 @pytest.mark.parametrize("key", ["with_landmark", "with_mask"])
