@@ -15,6 +15,7 @@ IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 Image = npt.NDArray[np.uint8]
 
+MOST_DIGITS = 9  # of a frame number: a manifest has 32 bits for it
 # Why a clip is not to be processed.
 ABSENT = "listed but not there"
 EMPTY = "empty folder"
@@ -59,9 +60,24 @@ class Clip:
     skip: str = ""
 
     @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder of frames, and not a file."""
+        return self.media == "video" and not (self.files and self.files[0].suffix.lower() in VIDEO_SUFFIXES)
+
+    def frame_numbers(self) -> Sequence[int] | None:
+        """The number of each frame of a folder, from the files' names (`numbers_of`); None of a video or a still."""
+        return numbers_of([path.stem for path in self.files]) if self.is_folder else None
+
+    @property
     def video_id(self) -> str:
         """Unique across the whole benchmark: data set, class, compression and path, never a bare folder name."""
         return "/".join(part for part in (self.dataset, self.class_name, self.compression, self.name) if part)
+
+
+def numbers_of(names: Sequence[str]) -> Sequence[int]:
+    """Frame numbers: the names themselves if they are different numbers, else the order in which they stand."""
+    numbers = [int(name) for name in names if name.isascii() and name.isdecimal() and len(name) <= MOST_DIGITS]
+    return numbers if len(set(numbers)) == len(names) else range(len(names))
 
 
 def natural_key(path: Path) -> tuple[tuple[int, int | str], ...]:

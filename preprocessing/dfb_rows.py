@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from config.errors import InputError
-from preprocessing.clips import ABSENT
+from preprocessing.clips import ABSENT, numbers_of
 from preprocessing.dfb_json import ListedVideo
 from preprocessing.dfb_labels import Labels
 from preprocessing.manifest import Row
@@ -18,7 +18,6 @@ from preprocessing.manifest import Row
 KEPT_FIRST = ("test", "val", "train")
 
 NO_FRAMES = "no frames listed"
-MOST_DIGITS = 9  # of a frame number: a manifest has 32 bits for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +171,6 @@ def _from_anchor(parts: Sequence[str], anchors: Sequence[str]) -> Sequence[str]:
 def _numbers(parts: Sequence[tuple[str, ...]]) -> list[int]:
     """Frame numbers: the files' names if they are different numbers, else the order in which they are listed."""
     different = dict.fromkeys(parts)
-    stems = [PurePosixPath(part[-1]).stem for part in different]
-    numbers = [int(stem) for stem in stems if stem.isascii() and stem.isdecimal() and len(stem) <= MOST_DIGITS]
-    if len(set(numbers)) < len(different):
-        numbers = list(range(len(different)))
+    numbers = numbers_of([PurePosixPath(part[-1]).stem for part in different])
     number_of = dict(zip(different, numbers, strict=True))
     return [number_of[part] for part in parts]

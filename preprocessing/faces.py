@@ -4,6 +4,7 @@ Source: DeepfakeBench's preprocess.py. Released weights expect these pixels, so 
 one past the corners, the second detection sees a BGR image, and in mode `exact` it takes the first face it returns.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -133,6 +134,27 @@ class FaceCropper:
                 break
         return face
 
+    def given(self, crop: Image, mask: Image | None = None, landmarks: npt.NDArray[np.int64] | None = None) -> Face:
+        """A face that comes as an aligned crop, kept as it is.
+
+        Args:
+            crop: (H, W, 3) uint8 BGR.
+            mask: (H, W) uint8, above 1 where it was manipulated, or None.
+            landmarks: (81, 2) in pixels of the crop; None has them predicted, where no face is found in it where the
+                face of an aligned crop lies.
+
+        Returns:
+            The face; its box is the crop's, with no confidence if nothing was searched for.
+        """
+        height, width = crop.shape[:2]
+        box = Box(0, 0, width - 1, height - 1, math.nan)
+        if landmarks is None:
+            found = self._find_in_crop(crop)
+            box = found or box
+            place = found or _aligned_box(height, width, self.profile.scale)
+            landmarks = predict(self._predictor, cv2.cvtColor(crop, cv2.COLOR_BGR2RGB), place.rectangle())
+        return Face(crop, landmarks, None if mask is None else binary(mask), box)
+
     def crop_all(self, frame: Image, mask: Image | None = None) -> list[Face]:
         """All faces of a frame that can be aligned, the largest first, but ahead of it the one that a mask marks.
 
@@ -199,6 +221,14 @@ class FaceCropper:
             if nearest and nearest.score >= CONFIDENT:
                 return nearest
         return next(iter(self._search.exact(crop)), None)
+
+
+def _aligned_box(height: int, width: int, scale: float) -> Box:
+    """The square in the middle of an aligned crop that dlib would put around the face."""
+    half = ALIGNED_WIDTH / scale * min(height, width) / 2
+    return Box(
+        round(width / 2 - half), round(height / 2 - half), round(width / 2 + half), round(height / 2 + half), math.nan
+    )
 
 
 def binary(mask: Any) -> Image:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from config.schema import DatasetConfig, Profile
 from preprocessing.boxes import find_detector
-from preprocessing.clips import VIDEO_SUFFIXES, Clip, Image, UnreadableMediaError, read_frames
+from preprocessing.clips import Clip, Image, UnreadableMediaError, read_frames, read_image
 from preprocessing.engines import engine_named
 from preprocessing.faces import Face, FaceCropper, Skip
 from preprocessing.landmarks import Predictor
@@ -22,7 +24,15 @@ from preprocessing.loose import LooseCropper, make_cropper
 from preprocessing.manifest import Row, read_manifest, write_manifest
 from preprocessing.search import Box
 from preprocessing.shards import Shard
-from preprocessing.store import FaceStoreWriter, box_key, encode_box, encode_landmarks, landmarks_key, mask_key
+from preprocessing.store import (
+    FaceStoreWriter,
+    box_key,
+    decode_landmarks,
+    encode_box,
+    encode_landmarks,
+    landmarks_key,
+    mask_key,
+)
 
 STORE_FORMAT = 1
 ENCODER = "png"
@@ -119,23 +129,44 @@ def process_clip(clip: Clip, cropper: FaceCropper | LooseCropper, root: Path, st
     try:
         base = replace(base, sha1=_sha1(clip.files))
         last: Box | None = None
+        numbers = clip.frame_numbers()
         for index, frame, mask in _frames_with_masks(clip, cropper.profile):
-            row = replace(base, frame=index)
+            number = numbers[index] if numbers else index
+            row = replace(base, frame=number)
             faces: list[Face] | Skip = Skip.UNREADABLE_FRAME
             if frame is not None:
                 row = replace(row, height=frame.shape[0], width=frame.shape[1])
-                faces = cropper.faces(frame, mask, last)
+                faces = _faces(clip, index, cropper, frame, mask, last)
             if isinstance(faces, Skip):
                 rows.append(replace(row, skip=faces.value))
                 continue
-            for number, face in enumerate(faces):
-                key = f"{clip.store_folder}/{index:03d}{f'_{number}' if number else ''}.png"
+            for place, face in enumerate(faces):
+                key = f"{clip.store_folder}/{number:03d}{f'_{place}' if place else ''}.png"
                 values.update(_encode(key, face))
-                rows.append(replace(row, face=number, key=key, detector_score=face.box.score))
+                rows.append(replace(row, face=place, key=key, detector_score=face.box.score))
             last = faces[0].box if clip.media == "video" else None
     except (UnreadableMediaError, OSError) as error:
         return ClipResult({}, [replace(base, skip=f"{Skip.UNREADABLE_MEDIA.value}: {error}")])
     return ClipResult(values, rows)
+
+
+def _faces(
+    clip: Clip, index: int, cropper: FaceCropper | LooseCropper, frame: Image, mask: Image | None, last: Box | None
+) -> list[Face] | Skip:
+    """The faces of a frame; of a data set of crops the frame itself, if the profile stores aligned crops as well."""
+    if clip.is_crop and isinstance(cropper, FaceCropper):
+        return [cropper.given(frame, mask, _landmarks_beside(clip, index))]
+    return cropper.faces(frame, mask, last)
+
+
+def _landmarks_beside(clip: Clip, index: int) -> npt.NDArray[np.int64] | None:
+    """The landmarks that a data set ships with a crop, if they are there and whole."""
+    if clip.landmarks is None:
+        return None
+    try:
+        return decode_landmarks((clip.landmarks / f"{clip.files[index].stem}.npy").read_bytes()).astype(np.int64)
+    except (OSError, ValueError):
+        return None
 
 
 def _start_cropping(root: Path, profile: Profile, predictor: Predictor, store: str) -> Callable[[Clip], ClipResult]:
@@ -148,6 +179,12 @@ def _frames_with_masks(clip: Clip, profile: Profile) -> Iterator[tuple[int, Imag
     frames = read_frames(clip.files, profile.num_frames, profile.stride)
     if clip.mask is None:
         yield from ((index, frame, None) for index, frame in frames)
+        return
+    if clip.mask.is_dir():
+        folder, files = clip.mask, clip.files
+        yield from (
+            (i, frame, read_image(folder / f"{files[i].stem}.png", cv2.IMREAD_GRAYSCALE)) for i, frame in frames
+        )
         return
     masks = {
         index: cv2.cvtColor(mask, cv2.COLOR_BGR2GRAY)
@@ -187,8 +224,7 @@ def _is_done(writer: FaceStoreWriter, clip: Clip) -> bool:
 
 
 def _base_row(clip: Clip, root: Path, store: str) -> Row:
-    is_file = (len(clip.files) == 1 and clip.files[0].suffix.lower() in VIDEO_SUFFIXES) or clip.media == "image"
-    source = clip.files[0] if is_file else clip.files[0].parent
+    source_path = clip.name if clip.is_folder else clip.files[0].relative_to(root).as_posix()
     return Row(
         dataset=clip.dataset,
         split=clip.split,
@@ -201,7 +237,7 @@ def _base_row(clip: Clip, root: Path, store: str) -> Row:
         identity_target=clip.identity_target,
         identity_source=clip.identity_source,
         store=store,
-        source_path=source.relative_to(root).as_posix(),
+        source_path=source_path,
         sha1="",
     )
 
