@@ -10,6 +10,7 @@ from rich.text import Text
 
 from benchmark.preprocess import describe, whole_of
 from benchmark.progress import progress
+from config.errors import unknown
 from config.load import load_config
 from config.schema import DatasetConfig
 from evaluation.render import to_rich
@@ -29,11 +30,14 @@ def check_dataset(
     root: Path,
     *,
     compression: str | None = None,
+    split: str | None = None,
     quick: bool = False,
     workers: int | None = None,
     console: Console,
 ) -> Integrity:
     """Check a data set or a part of one, with a progress bar; arguments and errors as `check_integrity`."""
+    if split is not None and split not in SPLITS:
+        raise unknown("split", split, SPLITS)
     whole = whole_of(dataset)
     config = _narrowed(load_config(DatasetConfig, whole), dataset) if whole else describe(dataset)
     with progress(f"check {config.name}", console) as report:
@@ -41,6 +45,7 @@ def check_dataset(
             config,
             root,
             compression=compression,
+            split=split,
             quick=quick,
             workers=cores() if workers is None else workers,
             on_progress=report,

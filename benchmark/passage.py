@@ -44,7 +44,10 @@ def export_datasets(
         raise InputError(
             "--prefix is for frames in folders: the keys of the LMDB (--dfb) are the JSON's paths without it"
         )
-    profile = load_config(Profile, profile).name
+    crops = load_config(Profile, profile)
+    if crops.crop != "aligned":
+        raise InputError(f"--profile {crops.name}: DeepfakeBench has aligned crops; loose ones have no place in it")
+    profile = crops.name
     chosen: dict[str, pd.DataFrame] = {}
     for name in datasets:
         rows = _faces(data, name, profile, compression, console)

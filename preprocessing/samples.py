@@ -1,5 +1,6 @@
 """Stored faces for training and evaluation: manifest rows in a fixed order, and the pixels behind them."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,10 +17,12 @@ from config.errors import InputError
 from preprocessing.clips import Image, choose_frames, decode_image
 from preprocessing.manifest import Filter, manifest_meta, manifest_sha256, read_manifest
 from preprocessing.margins import overlaps
-from preprocessing.parts import find_source
+from preprocessing.parts import Source, find_source
 from preprocessing.search import Box
 from preprocessing.shared import SharedColumns
 from preprocessing.store import DECISIVE, FaceStore, box_key, decode_box, decode_landmarks, landmarks_key, mask_key
+
+log = logging.getLogger(__name__)
 
 FIRST_FACES: tuple[Filter, ...] = (("face", "==", 0),)
 _SHARED = pa.schema([("key", pa.large_string()), ("store", pa.int32()), ("label", pa.int64())])
@@ -208,12 +211,25 @@ def load_rows(
         raise InputError(
             f"{dataset} has nothing in split '{split}'{level}; it has splits {splits}, compression {levels}"
         )
+    _say_missing(source, dataset, split, rows)
     stores = {store: _inside(path.parent, store) for store in rows["store"].unique()}
     made_by = manifest_meta(path)
     for store in stores.values():
         _refuse_strange_store(FaceStore(store), made_by, path)
     paths = rows["store"].astype("category").map({name: str(store) for name, store in stores.items()})
     return rows.assign(dataset=dataset, store_path=paths)
+
+
+def _say_missing(source: Source, dataset: str, split: str, rows: pd.DataFrame) -> None:
+    """Warn of classes of a part that are not there; without any real or any fake it is of no use."""
+    missing = [name for name in source.classes or () if name not in set(rows["class_name"].unique())]
+    if missing and rows["label"].nunique() < 2:
+        raise InputError(
+            f"{dataset} needs {', '.join(missing)}, of which {source.manifest.name} has nothing in split '{split}'; "
+            "was its folder there when it was preprocessed?"
+        )
+    if missing:
+        log.warning("%s: nothing of %s in split '%s'", dataset, ", ".join(missing), split)
 
 
 def predictor_name(data: Path, dataset: str, profile: str = "dfb") -> str:

@@ -131,6 +131,7 @@ def check(
     ],
     root: Annotated[Path, typer.Option(help="Folder that holds its videos or images.")],
     compression: Annotated[str | None, typer.Option(help="Only this level: raw, c23 or c40.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split: train, val or test.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Open no file: counts, splits and empty files alone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All findings as JSON on stdout.")] = False,
     workers: Workers = None,
@@ -141,7 +142,9 @@ def check(
 
     load_plugins(plugin)
     console = make_console(stderr=as_json)
-    found = check_dataset(dataset, root, compression=compression, quick=quick, workers=workers, console=console)
+    found = check_dataset(
+        dataset, root, compression=compression, split=split, quick=quick, workers=workers, console=console
+    )
     if as_json:
         typer.echo(to_json(found))
     else:

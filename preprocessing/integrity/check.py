@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+from config.errors import InputError
 from config.schema import DatasetConfig
 from preprocessing.clips import Clip
 from preprocessing.integrity.copies import equal_files, find_copies
@@ -22,6 +23,7 @@ def check_integrity(
     root: Path,
     *,
     compression: str | None = None,
+    split: str | None = None,
     quick: bool = False,
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
@@ -32,6 +34,7 @@ def check_integrity(
         config: the data set.
         root: the folder that holds it.
         compression: only this level.
+        split: only this one, for who has, or needs, no other.
         quick: open no file: counts, splits, identities and empty files alone.
         workers: processes that look at files.
         on_progress: called with (files done, files in all); files that are read as a whole count once more.
@@ -39,14 +42,16 @@ def check_integrity(
     Raises:
         InputError: no such folder, a split file is missing or broken, or nothing was found.
     """
-    listed = list_clips(config, root, compression, absent=True)
+    listed = [clip for clip in list_clips(config, root, compression, absent=True) if split in (None, clip.split)]
+    if not listed:
+        raise InputError(f"--root: nothing of {config.name} below {root} is in split '{split}'")
     clips = [clip for clip in listed if not clip.skip]
     paths = [path for clip in clips for path in clip.files]
     counter = _Counter(len(paths), on_progress)
     probes = probe_files(paths, opened=not quick, workers=workers, on_progress=counter.advance)
     of_clip = _by_clip(clips, probes)
     separations = separate(clips, properties_of(clips, of_clip))
-    classes, methods = count_classes(clips, config), count_methods(clips)
+    classes, methods = count_classes(clips, config, split), count_methods(clips)
     findings = chain(
         compare_counts(classes, config),
         find_unused(listed),

@@ -10,7 +10,7 @@ from preprocessing.integrity.report import Finding, Tally
 from preprocessing.layouts.media import SPLITS
 
 
-def count_classes(clips: Sequence[Clip], config: DatasetConfig) -> tuple[Tally, ...]:
+def count_classes(clips: Sequence[Clip], config: DatasetConfig, only: str | None = None) -> tuple[Tally, ...]:
     """Counts of each class beside what the data set's card expects of it.
 
     What is expected is expected of every compression level that is there at all. A split that is neither found nor
@@ -19,9 +19,10 @@ def count_classes(clips: Sequence[Clip], config: DatasetConfig) -> tuple[Tally, 
     Args:
         clips: usable ones.
         config: the data set.
+        only: the one split of which something is expected; None for all.
     """
     expected: dict[tuple[str, str], int] = {
-        (count.class_name, count.split): count.media for count in config.card.expected
+        (count.class_name, count.split): count.media for count in config.card.expected if only in (None, count.split)
     }
     found = _count(clips, lambda clip: clip.class_name)
     names = dict.fromkeys([*(entry.class_name for entry in config.classes), *sorted(name for name, _, _ in found)])

@@ -47,6 +47,17 @@ def test_a_sound_set_is_valid(assay, stills: Path):
     assert (qualities["real"], qualities["fake"]) == (85.5, 85.5)
 
 
+def test_one_split_can_be_checked_by_itself(assay, stills: Path):
+    shutil.copy(stills / "train" / "real" / "train00.jpg", stills / "test" / "real" / "other.jpg")
+    code, out, _ = assay("data", "check", "custom", "--root", stills, "--split", "train")
+    assert code == 0
+    assert "24 media in 24 files, nothing speaks against a reproduction" in out
+    code, _, err = assay("data", "check", "custom", "--root", stills, "--split", "val")
+    assert code == 2
+    assert "is in split 'val'" in err
+    assert "did you mean 'train'" in assay("data", "check", "custom", "--root", stills, "--split", "trian").err
+
+
 def test_a_leak_is_told_and_ends_with_1(assay, stills: Path):
     shutil.copy(stills / "train" / "real" / "train00.jpg", stills / "test" / "real" / "other.jpg")
     code, out, _ = assay("data", "check", "custom", "--root", stills)

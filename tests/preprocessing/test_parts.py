@@ -14,13 +14,12 @@ CLASSES = {"FF-real": 0, "FF-DF": 1, "FF-NT": 1, "FF-FH": 1}
 PARTS = {"FF": ["FF-real", "FF-DF", "FF-NT"], "FF-DF": ["FF-real", "FF-DF"]}
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    rows = [
+def rows_of(*names: str) -> list[dict]:
+    return [
         {
             "dataset": "FF",
             "split": "test",
-            "label": label,
+            "label": CLASSES[name],
             "class_name": name,
             "method": name,
             "compression": "c23",
@@ -32,9 +31,13 @@ def data(tmp_path: Path) -> Path:
             "key": f"FF/{name}/frames/000/000.png",
             "skip": "",
         }
-        for name, label in CLASSES.items()
+        for name in names
     ]
-    write_manifest(tmp_path / "dfb" / "FF.parquet", rows, {"parts": PARTS, "predictor": "the one"})
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write_manifest(tmp_path / "dfb" / "FF.parquet", rows_of(*CLASSES), {"parts": PARTS, "predictor": "the one"})
     lmdb.open(str(tmp_path / "dfb" / "FF_lmdb")).close()
     return tmp_path
 
@@ -59,6 +62,17 @@ def test_a_manifest_of_its_own_goes_before_a_part(data: Path):
 def test_parts_can_be_trained_on_together(data: Path):
     faces = open_faces(data, ["FF-DF", "FF"], "test")
     assert sorted(faces.rows["class_name"]) == ["FF-DF", "FF-DF", "FF-NT", "FF-real", "FF-real"]
+
+
+def test_a_part_without_its_fakes_is_refused_and_without_some_of_them_warned_of(
+    data: Path, caplog: pytest.LogCaptureFixture
+):
+    parts = {"shifted": ["FF-real", "FF-SH"], "some": ["FF-real", "FF-SH", "FF-DF"]}
+    write_manifest(data / "dfb" / "FF.parquet", rows_of("FF-real", "FF-DF"), {"parts": parts})
+    with pytest.raises(InputError, match=r"shifted needs FF-SH, of which FF\.parquet has nothing in split 'test'"):
+        load_rows(data, "shifted", "test")
+    assert len(load_rows(data, "some", "test")) == 2
+    assert "some: nothing of FF-SH in split 'test'" in caplog.text
 
 
 def test_an_unknown_part_has_a_nearest_one(data: Path):

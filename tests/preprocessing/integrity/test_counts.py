@@ -35,6 +35,12 @@ def test_fewer_are_invalid_and_more_a_warning():
     assert found == {"warning": ("real test: 2 of 1",), "invalid": ("fake test: 0 of 1",)}
 
 
+def test_of_one_split_alone_the_others_are_not_missed():
+    config = described(real=1, fake=1)
+    assert [tally.expected for tally in count_classes([clip("a", "train")], config, "train")] == [None]
+    assert [tally.expected for tally in count_classes([clip("a")], config, "test")] == [1, 1]
+
+
 def test_each_level_that_is_there_is_to_be_whole():
     clips = [clip("a", compression="c23"), clip("b", compression="c23"), clip("a", compression="c40")]
     assert findings(clips, described(real=2)) == {"invalid": ("real c40 test: 1 of 2",)}
