@@ -68,12 +68,14 @@ def show(found: Integrity, console: Console) -> None:
             console.print(to_rich(table))
     for finding in found.findings:
         _show_finding(finding, console)
-    verdict = "nothing speaks against" if found.valid else "not valid for"
+    console.print(verdict(found), highlight=False)
+
+
+def verdict(found: Integrity) -> str:
+    """One line: how much there is, and whether it will do."""
+    said = "nothing speaks against" if found.valid else "not valid for"
     looked = " (no file was opened)" if found.quick else ""
-    console.print(
-        f"{found.dataset}: {found.media:,} media in {found.files:,} files{looked}, {verdict} a reproduction",
-        highlight=False,
-    )
+    return f"{found.dataset}: {found.media:,} media in {found.files:,} files{looked}, {said} a reproduction"
 
 
 def count_table(caption: str, header: str, tallies: Sequence[Tally]) -> Table:

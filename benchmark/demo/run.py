@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from benchmark.check import check_dataset, verdict
 from benchmark.demo.build import build_demo
 from benchmark.evaluate import Evaluated, evaluate_weights
 from benchmark.leaderboard import calibration_table, leaderboard, manipulation_table, summary_table
@@ -66,6 +67,8 @@ def run_demo(
     with progress("make the demo's videos", console) as report:
         build_demo(media, faces, seed, workers, report)
     _forget_other_media(out)
+    for name in DATASETS:
+        console.print(verdict(check_dataset(name, media / name, workers=workers, console=console)), highlight=False)
     rows = {
         name: preprocess_dataset(
             name,
