@@ -10,9 +10,8 @@ from config.errors import InputError
 from config.load import config_names, load_config
 from config.schema import DatasetConfig, Profile
 from preprocessing.landmarks import predictor_of
-from preprocessing.manifest import coverage
+from preprocessing.manifest import coverage, manifest_meta
 from preprocessing.pipeline import manifest_path, preprocess
-from preprocessing.samples import predictor_name
 from preprocessing.shards import Shard, merge_shards
 from preprocessing.workers import cores
 
@@ -58,7 +57,7 @@ def preprocess_dataset(
             on_progress=report,
         )
     whole = manifest_path(data, crops.name, config.name)
-    _say_coverage(rows, config.name, predictor.name, share.manifest(whole) if share else whole, console)
+    _say_coverage(rows, config.name, share.manifest(whole) if share else whole, console)
     return rows
 
 
@@ -96,15 +95,16 @@ def merge_dataset(dataset: str, data: Path, *, profile: str, console: Console) -
     """
     path = manifest_path(data, profile, dataset)
     rows = merge_shards(path)
-    _say_coverage(rows, dataset, predictor_name(data, dataset, profile), path, console)
+    _say_coverage(rows, dataset, path, console)
     return rows
 
 
-def _say_coverage(rows: pd.DataFrame, dataset: str, predictor: str, path: Path, console: Console) -> None:
-    counts = coverage(rows)
+def _say_coverage(rows: pd.DataFrame, dataset: str, path: Path, console: Console) -> None:
+    counts, made_by = coverage(rows), manifest_meta(path)
+    boxes = f", boxes by {made_by['detector']}" if "detector" in made_by else ""
     console.print(
         f"{dataset}: {counts.faces} faces in {counts.frames} frames of {counts.videos} videos "
-        f"({counts.videos_without_face} without a face), landmarks by {predictor}",
+        f"({counts.videos_without_face} without a face), landmarks by {made_by['predictor']}{boxes}",
         highlight=False,
     )
     for reason, count in counts.skips.items():
