@@ -8,7 +8,7 @@ from config.errors import InputError
 from config.schema import DatasetConfig
 from preprocessing import LAYOUT
 from preprocessing.clips import Clip
-from preprocessing.layouts.media import absent_clip, class_folder, find_media, make_clip
+from preprocessing.layouts.media import class_folder, find_media
 
 TEST_LIST = "List_of_testing_videos.txt"
 
@@ -22,25 +22,15 @@ def celebdf(config: DatasetConfig, root: Path) -> Iterator[Clip]:
     tested = _test_list(root)
     methods = _methods(root)
     for entry in config.classes:
-        base = class_folder(root, entry)
-        media = find_media(base)
-        there = {f"{entry.folders[0]}/{found.inner.as_posix()}": found for found in media}
-        for listed, found in there.items():
-            target, source = _identities(found.inner.name) if entry.label else (found.inner.name, "")
-            yield make_clip(
-                config,
-                entry,
-                root,
-                base,
-                found,
-                split="test" if listed in tested else "train",
-                method=methods.get(listed, entry.method),
-                identity_target=target.partition("_")[0],
-                identity_source=source,
-            )
-        for listed in sorted(tested - there.keys()):
+        folder = class_folder(config, root, entry)
+        media = {f"{entry.folders[0]}/{found.inner.as_posix()}": found for found in find_media(folder.path)}
+        for listed, found in media.items():
+            split = "test" if listed in tested else "train"
+            people = _identities(found.inner.name, entry.label)
+            yield folder.clip(found, split=split, method=methods.get(listed), identities=people)
+        for listed in sorted(tested - media.keys()):
             if listed.startswith(f"{entry.folders[0]}/"):
-                yield absent_clip(config, entry, root, root / f"{listed}.mp4", split="test")
+                yield folder.absent(root / f"{listed}.mp4", "test")
 
 
 def _test_list(root: Path) -> set[str]:
@@ -59,7 +49,7 @@ def _methods(root: Path) -> dict[str, str]:
         return {row["path"].rpartition(".")[0]: row["method"] for row in csv.DictReader(file)}
 
 
-def _identities(name: str) -> tuple[str, str]:
-    """Target and source of id0_id1_0000: the first is whose video it is."""
+def _identities(name: str, label: int) -> tuple[str, str]:
+    """Target and source: of a fake id0_id1_0000 whose video it is and whose face, of a real id0_0000 the one person."""
     target, _, rest = name.partition("_")
-    return target, rest.partition("_")[0]
+    return target, rest.partition("_")[0] if label else ""

@@ -7,7 +7,7 @@ from config.errors import InputError
 from config.schema import DatasetConfig
 from preprocessing import LAYOUT
 from preprocessing.clips import Clip
-from preprocessing.layouts.media import SPLITS, UNLISTED, absent_clip, class_folder, find_media, make_clip
+from preprocessing.layouts.media import SPLITS, class_folder, find_media
 
 
 @LAYOUT.register_module(module_name="deeperforensics")
@@ -20,27 +20,16 @@ def deeperforensics(config: DatasetConfig, root: Path) -> Iterator[Clip]:
     splits = _splits(root)
     people = {part: split for name, split in splits.items() for part in name.split("_")}
     for entry in config.classes:
-        base = class_folder(root, entry)
-        media = find_media(base)
+        folder = class_folder(config, root, entry)
+        media = find_media(folder.path)
         for found in media:
             name = found.inner.name
             target, _, source = name.partition("_") if entry.label else (found.inner.parts[0], "", "")
             split = splits.get(name, "") if entry.label else people.get(target, "")
-            yield make_clip(
-                config,
-                entry,
-                root,
-                base,
-                found,
-                split=split,
-                identity_target=target,
-                identity_source=source,
-                skip="" if split else UNLISTED,
-            )
+            yield folder.clip(found, split=split, identities=(target, source))
         if entry.label and media:
-            there = {found.inner.name for found in media}
-            for name in sorted(splits.keys() - there):
-                yield absent_clip(config, entry, root, base / f"{name}.mp4", split=splits[name])
+            for name in sorted(splits.keys() - {found.inner.name for found in media}):
+                yield folder.absent(folder.path / f"{name}.mp4", splits[name])
 
 
 def _splits(root: Path) -> dict[str, str]:

@@ -8,11 +8,12 @@ from config.schema import ClassConfig, DatasetConfig
 from preprocessing import LAYOUT
 from preprocessing.clips import Clip
 from preprocessing.layouts.ffpp import read_splits
-from preprocessing.layouts.media import Found, find_folder, find_media, make_clip
+from preprocessing.layouts.media import ClassFolder, Found, find_folder, find_media
 
 DOMAINS = ("ff", "cdf")
 KINDS = ("real", "fake")
 # Folders that hold stills of many people, and no video's frames.
+BORROWED = "of another data set"  # in place of a split that is not known yet
 FLAT = frozenset({"fake", "real", "inversions"})
 
 
@@ -27,7 +28,8 @@ def df40(config: DatasetConfig, root: Path) -> Iterator[Clip]:
     clips = [clip for entry in config.classes for clip in _class_clips(config, entry, root)]
     split_of = _splits(root, clips)
     for clip in clips:
-        yield clip if clip.split else replace(clip, split=split_of.get(clip.identity_target, "test"))
+        is_borrowed = clip.split == BORROWED
+        yield replace(clip, split=split_of.get(clip.identity_target, "test")) if is_borrowed else clip
 
 
 def method_folder(parent: Path, path: str) -> Path | None:
@@ -50,27 +52,22 @@ def method_folder(parent: Path, path: str) -> Path | None:
 
 
 def _class_clips(config: DatasetConfig, entry: ClassConfig, root: Path) -> Iterator[Clip]:
-    for split, base in _folders(config, entry, root):
-        for found in find_media(base, flat=FLAT):
-            target, source = _identities(found, entry.label)
-            yield make_clip(
-                config,
-                entry,
-                root,
-                base,
+    for split, path in _folders(config, entry, root):
+        folder = ClassFolder(config, root, entry, path)
+        for found in find_media(path, flat=FLAT):
+            yield folder.clip(
                 found,
                 split=split,
                 mask=_beside(found, "masks"),
                 landmarks=_beside(found, "landmarks"),
-                identity_target=target,
-                identity_source=source,
+                identities=_identities(found, entry.label),
             )
 
 
 def _folders(config: DatasetConfig, entry: ClassConfig, root: Path) -> Iterator[tuple[str, Path]]:
-    """(split, folder) of a class; the split is empty for reals that came from another data set."""
+    """(split, folder) of a class; the split is BORROWED for reals that came from another data set."""
     borrowed = [find_folder(root, pattern) for pattern in entry.folders if "{split}" not in pattern]
-    yield from [("", folder) for folder in borrowed if folder is not None][:1]
+    yield from [(BORROWED, folder) for folder in borrowed if folder is not None][:1]
     for split, name in config.splits.items():
         parent = find_folder(root, name)
         own = [pattern.removeprefix("{split}/") for pattern in entry.folders if "{split}" in pattern]
@@ -86,7 +83,7 @@ def _splits(root: Path, clips: list[Clip]) -> dict[str, str]:
         return {identity: split for split, listed in pairs.items() for pair in listed for identity in pair}
     split_of: dict[str, str] = {}
     for clip in sorted(clips, key=lambda clip: clip.split, reverse=True):  # train before test, which then stays
-        if clip.label and clip.split:
+        if clip.label:
             split_of[clip.identity_target] = clip.split
     return split_of
 

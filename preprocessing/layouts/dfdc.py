@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import InputError
-from config.schema import ClassConfig, DatasetConfig
+from config.schema import DatasetConfig
 from preprocessing import LAYOUT
 from preprocessing.clips import Clip
 from preprocessing.layouts.labels import label_of, relative_path
-from preprocessing.layouts.media import UNLISTED, absent_clip, find_folder, find_media, make_clip
+from preprocessing.layouts.media import ClassFolder, class_folder, find_folder, find_media
 
 
 @LAYOUT.register_module(module_name="dfdc")
@@ -34,55 +34,43 @@ def dfdcp(config: DatasetConfig, root: Path) -> Iterator[Clip]:
     listing = root / "dataset.json"
     listed = {relative_path(path, str(listing)): facts for path, facts in _json_object(listing).items()}
     for entry in config.classes:
-        base = find_folder(root, entry.folders[0])
-        if base is None:
-            continue
+        folder = class_folder(config, root, entry)
         # The list's paths know no level named videos, and frames of other tools keep only a video's own name.
-        media = {found.inner.as_posix(): found for found in find_media(base)}
-        own = {path: facts for path, facts in listed.items() if path.parts[0] == entry.folders[0]}
+        media = {found.inner.as_posix(): found for found in find_media(folder.path)}
         named = set()
-        for path, facts in own.items():
-            inner = Path(*[part for part in path.parts[1:] if part != "videos"]).with_suffix("").as_posix()
-            found = media.get(inner) or media.get(path.stem)
-            split = str(facts.get("set", ""))
-            if found is None:
-                yield absent_clip(config, entry, root, root / path, split=split)
+        for path, facts in listed.items():
+            if path.parts[0] != entry.folders[0]:
                 continue
-            named.add(found.inner.as_posix())
             if label_of(facts.get("label"), f"{listing}: {path}") != entry.label:
                 raise InputError(f"{listing}: {path} is said to be {facts['label']}, which {entry.folders[0]} is not")
-            swapped = facts.get("swapped_ids") or [""]
-            yield make_clip(
-                config,
-                entry,
-                root,
-                base,
-                found,
-                split=split,
-                identity_target=str(facts.get("target_id") or ""),
-                identity_source=str(swapped[0]),
-                skip="" if split else UNLISTED,
-            )
+            inner = Path(*[part for part in path.parts[1:] if part != "videos"]).with_suffix("").as_posix()
+            found, split = media.get(inner) or media.get(path.stem), str(facts.get("set", ""))
+            if found is None:
+                yield folder.absent(root / path, split)
+            else:
+                named.add(found.inner.as_posix())
+                people = str(facts.get("target_id") or ""), str((facts.get("swapped_ids") or [""])[0])
+                yield folder.clip(found, split=split, identities=people)
         for name in sorted(media.keys() - named):
-            yield make_clip(config, entry, root, base, media[name], split="", skip=UNLISTED)
+            yield folder.clip(media[name], split="")
 
 
 def _listed_folder(
-    config: DatasetConfig, root: Path, folder: Path, split: str, listed: dict[str, Any], listing: Path
+    config: DatasetConfig, root: Path, path: Path, split: str, listed: dict[str, Any], listing: Path
 ) -> Iterator[Clip]:
     """The clips of one folder, whose classes a list tells."""
-    classes: dict[int, ClassConfig] = {entry.label: entry for entry in config.classes}
-    media = {found.inner.name: found for found in find_media(folder)}
+    folders = {int(entry.label): ClassFolder(config, root, entry, path) for entry in config.classes}
+    media = {found.inner.name: found for found in find_media(path)}
     for name, facts in listed.items():
-        entry = classes[label_of(facts.get("label"), f"{listing}: {name}")]
-        path, stem = folder / relative_path(name, str(listing)), Path(name).stem
-        if stem not in media:
-            yield absent_clip(config, entry, root, path, split=split)
-            continue
-        original = Path(str(facts.get("original") or name)).stem
-        yield make_clip(config, entry, root, folder, media[stem], split=split, identity_target=original)
+        folder = folders[label_of(facts.get("label"), f"{listing}: {name}")]
+        place, stem = path / relative_path(name, str(listing)), Path(name).stem
+        if stem in media:
+            original = Path(str(facts.get("original") or name)).stem
+            yield folder.clip(media[stem], split=split, identities=(original, ""))
+        else:
+            yield folder.absent(place, split)
     for stem in sorted(media.keys() - {Path(name).stem for name in listed}):
-        yield make_clip(config, config.classes[0], root, folder, media[stem], split="", skip=UNLISTED)
+        yield folders[0].clip(media[stem], split="")
 
 
 def _labels_csv(path: Path) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from config.schema import DatasetConfig
 from preprocessing import LAYOUT
 from preprocessing.clips import Clip
-from preprocessing.layouts.media import class_folder, find_media, make_clip
+from preprocessing.layouts.media import class_folder, find_media
 
 
 @LAYOUT.register_module(module_name="fakeavceleb")
@@ -18,13 +18,11 @@ def fakeavceleb(config: DatasetConfig, root: Path) -> Iterator[Clip]:
     """
     methods = _methods(root)
     for entry in config.classes:
-        base = class_folder(root, entry)
-        for found in find_media(base):
-            key = (entry.folders[0], found.path.parent.name, found.path.name)
+        folder = class_folder(config, root, entry)
+        for found in find_media(folder.path):
             person = found.inner.parent.name
-            yield make_clip(
-                config, entry, root, base, found, split="test", method=methods.get(key), identity_target=person
-            )
+            method = methods.get((entry.folders[0], person, found.path.name))
+            yield folder.clip(found, split="test", method=method, identities=(person, ""))
 
 
 def _methods(root: Path) -> dict[tuple[str, str, str], str]:

@@ -8,16 +8,7 @@ from config.errors import InputError
 from config.schema import ClassConfig, DatasetConfig
 from preprocessing import LAYOUT
 from preprocessing.clips import Clip
-from preprocessing.layouts.media import (
-    SPLITS,
-    UNLISTED,
-    Found,
-    absent_clip,
-    class_folder,
-    find_media,
-    make_clip,
-    mask_videos,
-)
+from preprocessing.layouts.media import SPLITS, ClassFolder, class_folder, find_media, mask_videos
 
 
 @LAYOUT.register_module(module_name="ffpp")
@@ -28,49 +19,26 @@ def ffpp(config: DatasetConfig, root: Path) -> Iterator[Clip]:
     """
     pairs = read_splits(root)
     split_of = {identity: split for split, listed in pairs.items() for pair in listed for identity in pair}
-    for entry, compression, base, media in _classes(config, root):
-        masks = mask_videos(root, entry.masks)
+    for folder in _class_folders(config, root):
+        media, masks = find_media(folder.path), mask_videos(root, folder.entry.masks)
         for found in media:
             target, _, source = found.inner.name.partition("_")
-            split = split_of.get(target, "")
-            yield make_clip(
-                config,
-                entry,
-                root,
-                base,
-                found,
-                split=split,
-                compression=compression,
-                mask=masks.get(found.inner.name),
-                identity_target=target,
-                identity_source=source,
-                skip="" if split else UNLISTED,
-            )
+            split, mask = split_of.get(target, ""), masks.get(found.inner.name)
+            yield folder.clip(found, split=split, mask=mask, identities=(target, source))
         there = {found.inner.name for found in media}
-        for name, split in _listed(pairs, entry).items():
+        for name, split in _listed(pairs, folder.entry).items():
             if media and name not in there:
-                yield absent_clip(config, entry, root, base / f"{name}.mp4", split=split, compression=compression)
+                yield folder.absent(folder.path / f"{name}.mp4", split)
 
 
 @LAYOUT.register_module(module_name="dfd")
 def dfd(config: DatasetConfig, root: Path) -> Iterator[Clip]:
     """DeepFakeDetection, in FaceForensics++'s tree: actors as 01__scene, fakes as 01_02__scene__id; no split files."""
-    for entry, compression, base, media in _classes(config, root):
-        masks = mask_videos(root, entry.masks)
-        for found in media:
+    for folder in _class_folders(config, root):
+        masks = mask_videos(root, folder.entry.masks)
+        for found in find_media(folder.path):
             target, _, source = found.inner.name.partition("__")[0].partition("_")
-            yield make_clip(
-                config,
-                entry,
-                root,
-                base,
-                found,
-                split="test",
-                compression=compression,
-                mask=masks.get(found.inner.name),
-                identity_target=target,
-                identity_source=source,
-            )
+            yield folder.clip(found, split="test", mask=masks.get(found.inner.name), identities=(target, source))
 
 
 def read_splits(root: Path) -> dict[str, list[tuple[str, ...]]]:
@@ -96,12 +64,9 @@ def read_splits(root: Path) -> dict[str, list[tuple[str, ...]]]:
     return pairs
 
 
-def _classes(config: DatasetConfig, root: Path) -> Iterator[tuple[ClassConfig, str, Path, list[Found]]]:
-    """Each class at each compression level that is there, with its folder and its media."""
-    for entry in config.classes:
-        for compression in config.compressions:
-            base = class_folder(root, entry, compression)
-            yield entry, compression, base, find_media(base)
+def _class_folders(config: DatasetConfig, root: Path) -> list[ClassFolder]:
+    """The folder of each class at each compression level."""
+    return [class_folder(config, root, entry, level) for entry in config.classes for level in config.compressions]
 
 
 def _listed(pairs: dict[str, list[tuple[str, ...]]], entry: ClassConfig) -> dict[str, str]:

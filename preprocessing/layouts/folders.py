@@ -6,18 +6,18 @@ from pathlib import Path
 from config.schema import ClassConfig, DatasetConfig, Split
 from preprocessing import LAYOUT
 from preprocessing.clips import Clip
-from preprocessing.layouts.media import SPLITS, find_folder, find_media, make_clip, mask_videos
+from preprocessing.layouts.media import SPLITS, ClassFolder, find_folder, find_media, mask_videos
 
 
 @LAYOUT.register_module(module_name="folders")
 def folders(config: DatasetConfig, root: Path) -> Iterator[Clip]:
     """One folder for each class; `{split}` in its path stands for a split, and without it all is the test split."""
     for entry in config.classes:
-        for split, base in _split_folders(config, entry, root):
-            named = config.splits.get(split, split)
+        for split, path in _split_folders(config, entry, root):
+            folder, named = ClassFolder(config, root, entry, path), config.splits.get(split, split)
             masks = mask_videos(root, entry.masks and entry.masks.replace("{split}", named))
-            for found in find_media(base, stills=config.stills):
-                yield make_clip(config, entry, root, base, found, split=split, mask=masks.get(found.inner.name))
+            for found in find_media(path, stills=config.stills):
+                yield folder.clip(found, split=split, mask=masks.get(found.inner.name))
 
 
 def _split_folders(config: DatasetConfig, entry: ClassConfig, root: Path) -> Iterator[tuple[Split, Path]]:

@@ -9,7 +9,7 @@ from config.schema import ClassConfig, DatasetConfig
 from preprocessing import LAYOUT
 from preprocessing.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Clip, natural_key
 from preprocessing.layouts.labels import label_of, relative_path
-from preprocessing.layouts.media import SPLITS, Found, absent_clip, make_clip
+from preprocessing.layouts.media import SPLITS, ClassFolder, Found
 
 COLUMNS = ("path", "label", "split", "method")
 
@@ -31,11 +31,8 @@ def listed(config: DatasetConfig, root: Path) -> Iterator[Clip]:
             raise unknown(f"split in {where}:", split, SPLITS)
         method = (row.get("method") or ("fake" if label else "real")).strip()
         entry = ClassConfig(class_name=f"{config.name}_{method}", label=label, method=method)
-        found = _found(root, media)
-        if found is None:
-            yield absent_clip(config, entry, root, root / media, split=split)
-        else:
-            yield make_clip(config, entry, root, root, found, split=split)
+        folder, found = ClassFolder(config, root, entry, root), _found(root, media)
+        yield folder.absent(root / media, split) if found is None else folder.clip(found, split=split)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

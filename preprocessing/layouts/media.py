@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from config.schema import ClassConfig, DatasetConfig, Split
@@ -45,11 +45,77 @@ def find_folder(root: Path, path: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def class_folder(root: Path, entry: ClassConfig, compression: str = "") -> Path:
+@dataclass(frozen=True, slots=True)
+class ClassFolder:
+    """A folder that holds media of a class: what the clips of all of them have in common.
+
+    Attributes:
+        config: the data set.
+        root: where it lies.
+        entry: the class.
+        path: the folder.
+        compression: the level of its media, or "".
+    """
+
+    config: DatasetConfig
+    root: Path
+    entry: ClassConfig
+    path: Path
+    compression: str = ""
+
+    def clip(
+        self,
+        found: Found,
+        *,
+        split: str,
+        method: str | None = None,
+        mask: Path | None = None,
+        landmarks: Path | None = None,
+        identities: tuple[str, str] = ("", ""),
+        skip: str = "",
+    ) -> Clip:
+        """A clip of media in the folder; its crops are stored at DATASET/<the folder>/frames/<media>.
+
+        Args:
+            found: the media.
+            split: train, val or test; "" for a clip that no list names, which is then skipped.
+            method: if it is another than the class's.
+            mask: as of Clip.
+            landmarks: as of Clip.
+            identities: target and source.
+            skip: why it is not to be processed, or "".
+        """
+        return Clip(
+            dataset=self.config.name,
+            split=split,
+            label=self.entry.label,
+            class_name=self.entry.class_name,
+            method=method or self.entry.method,
+            compression=self.compression,
+            media="video" if found.is_video else "image",
+            files=found.files,
+            name=found.path.relative_to(self.root).as_posix(),
+            store_folder=Path(self.config.name, self.path.relative_to(self.root), "frames", found.inner).as_posix(),
+            is_crop=self.config.crops and (found.is_frames or not found.is_video),
+            mask=mask,
+            landmarks=landmarks,
+            identity_target=identities[0],
+            identity_source=identities[1],
+            skip=skip or (UNLISTED if not split else "" if found.files else EMPTY),
+        )
+
+    def absent(self, path: Path, split: str) -> Clip:
+        """What stands for media that a list names and that are not there; `path` is where they should be."""
+        found = Found(path.with_suffix(""), Path(path.stem), (), is_video=True)
+        return replace(self, path=path.parent).clip(found, split=split, skip=ABSENT)
+
+
+def class_folder(config: DatasetConfig, root: Path, entry: ClassConfig, compression: str = "") -> ClassFolder:
     """The first of a class's folders that is there, at a compression level; else where the first should be."""
     paths = [path.replace("{compression}", compression) for path in entry.folders]
     there = (find_folder(root, path) for path in paths)
-    return next((folder for folder in there if folder is not None), root / paths[0])
+    path = next((folder for folder in there if folder is not None), root / paths[0])
+    return ClassFolder(config, root, entry, path, compression)
 
 
 def find_media(base: Path, *, flat: frozenset[str] = frozenset(), stills: bool = False) -> list[Found]:
@@ -75,51 +141,6 @@ def mask_videos(root: Path, folder: str | None) -> dict[str, Path]:
     if folder is None:
         return {}
     return {path.stem: path for path in (root / folder).rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
-
-
-def make_clip(
-    config: DatasetConfig,
-    entry: ClassConfig,
-    root: Path,
-    base: Path,
-    found: Found,
-    *,
-    split: str,
-    method: str | None = None,
-    compression: str = "",
-    mask: Path | None = None,
-    landmarks: Path | None = None,
-    identity_target: str = "",
-    identity_source: str = "",
-    skip: str = "",
-) -> Clip:
-    """A clip of found media; its crops are stored at DATASET/<class folder>/frames/<media>."""
-    return Clip(
-        dataset=config.name,
-        split=split,
-        label=entry.label,
-        class_name=entry.class_name,
-        method=method or entry.method,
-        compression=compression,
-        media="video" if found.is_video else "image",
-        files=found.files,
-        name=found.path.relative_to(root).as_posix(),
-        store_folder=Path(config.name, base.relative_to(root), "frames", found.inner).as_posix(),
-        is_crop=config.crops and (found.is_frames or not found.is_video),
-        mask=mask,
-        landmarks=landmarks,
-        identity_target=identity_target,
-        identity_source=identity_source,
-        skip=skip or ("" if found.files else EMPTY),
-    )
-
-
-def absent_clip(
-    config: DatasetConfig, entry: ClassConfig, root: Path, path: Path, *, split: str, compression: str = ""
-) -> Clip:
-    """What stands for media that a list names and that are not there; `path` is where they should be."""
-    media = Found(path.with_suffix(""), Path(path.stem), (), is_video=True)
-    return make_clip(config, entry, root, path.parent, media, split=split, compression=compression, skip=ABSENT)
 
 
 def _walk(base: Path) -> Iterator[tuple[Path, list[Path] | None]]:
