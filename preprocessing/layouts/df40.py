@@ -12,8 +12,9 @@ from preprocessing.layouts.media import ClassFolder, Found, find_folder, find_me
 
 DOMAINS = ("ff", "cdf")
 KINDS = ("real", "fake")
-# Folders that hold stills of many people, and no video's frames.
+ASSUMED = ("ff", "fake")  # what a method's folder holds that has no level of domain or kind
 BORROWED = "of another data set"  # in place of a split that is not known yet
+# Folders that hold stills of many people, and no video's frames.
 FLAT = frozenset({"fake", "real", "inversions"})
 
 
@@ -35,8 +36,8 @@ def df40(config: DatasetConfig, root: Path) -> Iterator[Clip]:
 def method_folder(parent: Path, path: str) -> Path | None:
     """The folder of METHOD/LEVEL below a split's folder, or None.
 
-    The method's folder may hold nothing but one folder whose name begins like its own; a level that is missing
-    altogether, with its siblings, is the method's folder itself.
+    The method's folder may hold nothing but one folder whose name begins like its own. Without any level, as some
+    archives of DF40_train are, it holds ff's frames, or fakes.
     """
     method, _, level = path.partition("/")
     folder = find_folder(parent, method)
@@ -48,7 +49,7 @@ def method_folder(parent: Path, path: str) -> Path | None:
     there = find_folder(folder, level)
     siblings = DOMAINS if level in DOMAINS else KINDS
     is_missing = not any(find_folder(folder, name) for name in siblings)
-    return there or (folder if is_missing and level != "real" else None)
+    return there or (folder if is_missing and level in ASSUMED else None)
 
 
 def _class_clips(config: DatasetConfig, entry: ClassConfig, root: Path) -> Iterator[Clip]:

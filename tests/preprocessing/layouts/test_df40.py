@@ -101,6 +101,12 @@ def test_cdf_domain(df40: Path):
     assert {clip.split for clip in clips.values()} == {"test"}
 
 
+def test_a_method_without_a_level_is_of_the_ff_domain(tmp_path: Path):
+    tree(tmp_path, "DF40/lia/000_003/000.png", "DF40/fsgan/cdf/frames/id0_id1_0000/000.png")
+    assert [clip.class_name for clip in clips_of("DF40-ff", tmp_path).values()] == ["lia_Fake"]
+    assert [clip.class_name for clip in clips_of("DF40-cdf", tmp_path).values()] == ["fsgan_Fake"]
+
+
 def test_the_sets_with_reals_of_their_own(df40: Path):
     clips = clips_of("DF40-own", df40)
     own = {name: (clip.class_name, clip.media) for name, clip in clips.items() if "e4e" not in clip.class_name}
