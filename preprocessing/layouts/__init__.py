@@ -66,10 +66,10 @@ def _folders(config: DatasetConfig) -> str:
 
 
 def _looks_right(config: DatasetConfig, root: Path) -> bool:
-    """Whether any class has a folder here, as far as its path is fixed."""
+    """Whether the path of any class begins here."""
     splits = config.splits.values() or SPLITS
     paths = {path.replace("{split}", split) for entry in config.classes for path in entry.folders for split in splits}
-    return not paths or any(find_folder(root, path.partition("{")[0]) for path in paths)
+    return not paths or any(find_folder(root, first) for first in {path.partition("/")[0] for path in paths})
 
 
 def _wrong_root(config: DatasetConfig, root: Path) -> str:
