@@ -60,7 +60,10 @@ def _refuse_two_labels(clips: list[Clip]) -> None:
 
 
 def _folders(config: DatasetConfig) -> str:
-    names = list(dict.fromkeys(entry.folders[-1].removesuffix("/{compression}") for entry in config.classes))
+    """The folders that a data set's root holds, in words: those that name a class before those that name a split."""
+    firsts = [[path.partition("/")[0] for path in entry.folders] for entry in config.classes]
+    plain = [next((first for first in choice if first != "{split}"), "") for choice in firsts]
+    names = list(dict.fromkeys([*filter(None, plain), *(config.splits.values() if "" in plain else ())]))
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + more
 
