@@ -1,5 +1,7 @@
 """Schemas of the YAML files: what may stand in them, of which type, within which range."""
 
+from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -240,6 +242,12 @@ class Profile(Schema):
 Split = Literal["train", "val", "test"]
 
 
+def _refuse_outside(key: str, paths: Iterable[str]) -> None:
+    for path in map(PurePosixPath, paths):
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{key}: '{path}' leaves the data set's root")
+
+
 class ClassConfig(Schema):
     """One class of a data set: where its media lie below the root, and what they are.
 
@@ -258,6 +266,12 @@ class ClassConfig(Schema):
     def folders(self) -> list[str]:
         """The paths to choose from."""
         return [self.folder] if isinstance(self.folder, str) else self.folder
+
+    @model_validator(mode="after")
+    def _stays_below_the_root(self) -> "ClassConfig":
+        _refuse_outside("folder", self.folders)
+        _refuse_outside("masks", [self.masks] if self.masks else [])
+        return self
 
 
 class Count(Schema):
@@ -307,6 +321,13 @@ class DatasetConfig(Schema):
     parts: dict[str, list[str]] = {}
     card: Card = Card()
     note: str = ""
+
+    @model_validator(mode="after")
+    def _stays_in_its_folders(self) -> "DatasetConfig":
+        if not self.name or self.name in {".", ".."} or not {"/", "\\"}.isdisjoint(self.name):
+            raise ValueError(f"name: expected one that a file can have, not '{self.name}'")
+        _refuse_outside("splits", self.splits.values())
+        return self
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "DatasetConfig":

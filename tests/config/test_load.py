@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import InputError
-from config.load import config_names, load_config, parse_config, read_yaml, to_yaml
+from config.load import config_names, load_config, parse_config, read_yaml, to_yaml, validate
 from config.schema import DEAD_DETECTOR_KEYS, Adam, DatasetConfig, DetectorConfig, Profile
 
 DFB = Path(__file__).resolve().parent.parent / "data" / "dfb_efficientnetb4.yaml"
@@ -244,3 +244,19 @@ def test_a_box_detector_is_for_loose_crops():
         load_config(Profile, "dfb", ["detector_file=yunet.onnx"])
     with pytest.raises(InputError, match="did you mean 'detector_file'"):
         load_config(Profile, "sbi", ["detecter_file=yunet.onnx"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"classes": [{"class_name": "a", "label": 0, "method": "real", "folder": "../b"}]}, "folder: '../b' leaves"),
+        ({"classes": [{"class_name": "a", "label": 0, "method": "real", "folder": ["b", "/c"]}]}, "'/c' leaves"),
+        ({"classes": [{"class_name": "a", "label": 0, "method": "real", "masks": "x/../../b"}]}, "masks: .* leaves"),
+        ({"splits": {"test": ".."}}, "splits: '..' leaves"),
+        ({"name": "../office"}, "name: expected one that a file can have, not '../office'"),
+    ],
+)
+def test_a_data_set_stays_below_its_root(changes, complaint):
+    plain = load_config(DatasetConfig, "custom").model_dump()
+    with pytest.raises(InputError, match=complaint):
+        validate(DatasetConfig, plain | changes, "mine.yaml")
