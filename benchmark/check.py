@@ -126,11 +126,13 @@ def separation_table(separations: Sequence[Separation]) -> Table:
 
 
 def _narrowed(config: DatasetConfig, part: str) -> DatasetConfig:
-    """The description of a part: its classes alone, and what is expected of them."""
+    """The description of a part: its classes alone, of which it needs all, and what is expected of them."""
     names = config.parts[part]
     expected = [count for count in config.card.expected if count.class_name in names]
     changes = {
-        "classes": [entry for entry in config.classes if entry.class_name in names],
+        "classes": [
+            entry.model_copy(update={"optional": False}) for entry in config.classes if entry.class_name in names
+        ],
         "card": config.card.model_copy(update={"expected": expected}),
     }
     return config.model_copy(update=changes)

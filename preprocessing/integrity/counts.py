@@ -42,7 +42,12 @@ def count_methods(clips: Sequence[Clip]) -> tuple[Tally, ...]:
 
 
 def compare_counts(tallies: Sequence[Tally], config: DatasetConfig) -> Iterator[Finding]:
-    """Where the counts are not those of a whole copy: fewer are invalid, more are a warning."""
+    """Where the counts are not those of a whole copy: fewer are invalid, as no media of a class, more are a warning."""
+    counted = {tally.name for tally in tallies}
+    needed = dict.fromkeys(entry.class_name for entry in config.classes if not entry.optional)
+    nothing = tuple(name for name in needed if name not in counted)
+    if nothing:
+        yield Finding("counts", "invalid", "classes of which there is nothing", nothing)
     if not config.card.expected:
         yield Finding("counts", "info", "no expected counts are known of this data set")
         return

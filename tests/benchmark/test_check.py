@@ -130,6 +130,13 @@ def test_a_video_listed_in_two_splits_is_invalid(assay, videos: Path):
     assert f"{path} (test, train)" in out
 
 
+def test_a_part_needs_a_class_that_the_whole_set_may_lack(assay, videos: Path):
+    _, out, _ = assay("data", "check", "FaceShifter", "--root", videos, "--json", "--quick")
+    (counts,) = [each for each in json.loads(out)["findings"] if each["check"] == "counts"]
+    assert counts["severity"] == "invalid"
+    assert "FF-FH c23 test: 0 of 140" in counts["examples"]
+
+
 def test_a_wrong_root_ends_with_2(assay, tmp_path: Path):
     code, _, err = assay("data", "check", "custom", "--root", tmp_path)
     assert code == 2

@@ -43,7 +43,7 @@ def test_of_one_split_alone_the_others_are_not_missed():
 
 def test_each_level_that_is_there_is_to_be_whole():
     clips = [clip("a", compression="c23"), clip("b", compression="c23"), clip("a", compression="c40")]
-    assert findings(clips, described(real=2)) == {"invalid": ("real c40 test: 1 of 2",)}
+    assert findings(clips, described(optional=True, real=2)) == {"invalid": ("real c40 test: 1 of 2",)}
 
 
 def test_an_optional_class_is_not_missed_unless_some_of_it_is_there():
@@ -53,8 +53,13 @@ def test_an_optional_class_is_not_missed_unless_some_of_it_is_there():
 
 
 def test_without_expected_counts_there_is_nothing_to_compare():
-    assert findings([clip("a")], described()) == {"info": ()}
+    assert findings([clip("a"), clip("b", label=1)], described()) == {"info": ()}
     assert findings([clip("a"), clip("b", "train", label=1)], described(real=1)) == {"info": ("fake train",)}
+
+
+def test_a_class_of_which_there_is_nothing_is_missed_although_no_counts_are_known():
+    assert findings([clip("a")], described()) == {"invalid": ("fake",), "info": ()}
+    assert findings([clip("a")], described(optional=True)) == {"info": ()}
 
 
 def test_methods_are_counted_by_split():
