@@ -1,7 +1,7 @@
 """Preprocessing of a data set: clips are cropped in worker processes, one writer stores them, a manifest sums up."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from config.errors import InputError
 from config.schema import DatasetConfig, Profile
 from preprocessing.boxes import find_detector
 from preprocessing.clips import Clip, Image, UnreadableMediaError, read_frames, read_image
@@ -81,9 +82,10 @@ def preprocess(
         The manifest's rows.
 
     Raises:
-        InputError: nothing at `root`, or the store was made with another profile or predictor.
+        InputError: nothing at `root`, media in two splits, or the store was made with another profile or predictor.
     """
     clips = list_clips(dataset, root, compression)
+    _refuse_repeated(clips)
     path, store = manifest_path(data, profile.name, dataset.name), store_name(dataset.name)
     if shard:
         clips, path, store = shard.of(clips), shard.manifest(path), shard.store(dataset.name)
@@ -102,6 +104,14 @@ def preprocess(
     finally:
         writer.close()
     return read_manifest(path)
+
+
+def _refuse_repeated(clips: Sequence[Clip]) -> None:
+    """A manifest has the rows of a video once, in one split."""
+    split_of: dict[str, str] = {}
+    for clip in clips:
+        if split_of.setdefault(clip.video_id, clip.split) != clip.split:
+            raise InputError(f"{clip.name} is listed in split {split_of[clip.video_id]} and in split {clip.split}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +156,8 @@ def process_clip(clip: Clip, cropper: FaceCropper | LooseCropper, root: Path, st
                 rows.append(replace(row, face=place, key=key, detector_score=face.box.score))
             last = faces[0].box if clip.media == "video" else None
     except (UnreadableMediaError, OSError) as error:
-        return ClipResult({}, [replace(base, skip=f"{Skip.UNREADABLE_MEDIA.value}: {error}")])
+        reason = getattr(error, "strerror", None) or error
+        return ClipResult({}, [replace(base, skip=f"{Skip.UNREADABLE_MEDIA.value}: {reason}")])
     return ClipResult(values, rows)
 
 

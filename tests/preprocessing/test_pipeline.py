@@ -15,9 +15,11 @@ import pytest
 from config.errors import InputError
 from config.load import load_config
 from config.schema import DatasetConfig, Profile
+from preprocessing.clips import Clip
 from preprocessing.landmarks import find_predictor
+from preprocessing.loose import make_cropper
 from preprocessing.manifest import coverage, write_manifest
-from preprocessing.pipeline import manifest_path, preprocess, store_name
+from preprocessing.pipeline import manifest_path, preprocess, process_clip, store_name
 from preprocessing.samples import BrokenSampleError, FaceSet, load_rows, open_faces, spread
 from preprocessing.store import FaceStore
 from preprocessing.workers import worker_context
@@ -118,6 +120,21 @@ def test_a_second_run_does_only_what_is_missing(root: Path, tmp_path: Path):
     rows = run(media, data, on_progress=lambda *done: seen.append(done))
     assert seen == [(2, 2)]
     assert "unreadable media" not in " ".join(rows["skip"])
+
+
+def test_media_in_two_splits_are_not_cropped(tmp_path: Path):
+    write_video(tmp_path / "a.mp4", talking(0, 3))
+    (tmp_path / "list.csv").write_text("path,label,split\na.mp4,real,train\na.mp4,real,test\n")
+    listed = DatasetConfig(name="listed", title="", layout="csv", listing="list.csv")
+    with pytest.raises(InputError, match=r"a\.mp4 is listed in split train and in split test"):
+        preprocess(listed, tmp_path, tmp_path / "data", PROFILE, find_predictor(environ={}))
+
+
+def test_why_a_file_cannot_be_read_is_said_without_its_path(root: Path, tmp_path: Path):
+    absent = Clip("set", "test", 0, "real", "real", "", "video", (tmp_path / "a.mp4",), "a", "set/frames/a")
+    cropper = make_cropper(PROFILE, find_predictor(environ={}))
+    (row,) = process_clip(absent, cropper, tmp_path, "set_lmdb").rows
+    assert row.skip == "unreadable media: No such file or directory"
 
 
 def test_another_profile_does_not_mix_into_a_store(made, root: Path):
