@@ -4,10 +4,11 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from config.errors import InputError
+from config.errors import InputError, unknown
 from config.schema import DatasetConfig
 from preprocessing import LAYOUT
 from preprocessing.clips import Clip
+from preprocessing.layouts.labels import relative_path
 from preprocessing.layouts.media import class_folder, find_media
 
 TEST_LIST = "List_of_testing_videos.txt"
@@ -19,7 +20,7 @@ def celebdf(config: DatasetConfig, root: Path) -> Iterator[Clip]:
 
     An optional methods.csv (path, method) at the root tells manipulations of one folder apart.
     """
-    tested = _test_list(root)
+    tested = _test_list(root, [entry.folders[0] for entry in config.classes])
     methods = _methods(root)
     for entry in config.classes:
         folder = class_folder(config, root, entry)
@@ -33,20 +34,40 @@ def celebdf(config: DatasetConfig, root: Path) -> Iterator[Clip]:
                 yield folder.absent(root / f"{listed}.mp4", "test")
 
 
-def _test_list(root: Path) -> set[str]:
+def _test_list(root: Path, folders: list[str]) -> set[str]:
+    """The test videos as FOLDER/NAME. What was misread here would be trained on, so that no line may be in doubt."""
     path = root / TEST_LIST
-    if not path.is_file():
-        raise InputError(f"{path} is missing; it names Celeb-DF's test videos")
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return {line.split(maxsplit=1)[1].strip().rpartition(".")[0] for line in lines if len(line.split()) > 1}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; it names Celeb-DF's test videos") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected a text file in UTF-8") from None
+    tested: set[str] = set()
+    for number, line in enumerate(lines, start=1):
+        where, words = f"{path}, line {number}", line.split(maxsplit=1)
+        if not words:
+            continue
+        if len(words) == 1:
+            raise InputError(f"{where}: expected a label and a path, such as '1 YouTube-real/00170.mp4'")
+        video = relative_path(words[1], where)
+        if video.parts[0] not in folders:
+            raise unknown(f"folder in {where}:", video.parts[0], folders)
+        tested.add(video.with_suffix("").as_posix())
+    if not tested:
+        raise InputError(f"{path} is empty; it should name Celeb-DF's test videos")
+    return tested
 
 
 def _methods(root: Path) -> dict[str, str]:
     path = root / "methods.csv"
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["path"].rpartition(".")[0]: row["method"] for row in csv.DictReader(file)}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if not {"path", "method"} <= set(reader.fieldnames or ()):
+            raise InputError(f"{path}: expected a CSV with the columns path and method")
+        return {row["path"].rpartition(".")[0]: row["method"] for row in reader}
 
 
 def _identities(name: str, label: int) -> tuple[str, str]:

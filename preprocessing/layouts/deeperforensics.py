@@ -39,7 +39,7 @@ def _splits(root: Path) -> dict[str, str]:
         path = root / "lists" / "splits" / f"{split}.txt"
         try:
             lines = path.read_text(encoding="utf-8", errors="replace").split()
-        except OSError:
+        except FileNotFoundError:
             raise InputError(f"{path} is missing; it names the fakes of split {split}") from None
         split_of.update({Path(line.replace("\\", "/")).stem: split for line in lines})
     return split_of

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from config.errors import InputError
+from config.errors import InputError, unknown
 from config.schema import DatasetConfig
 from preprocessing import LAYOUT
 from preprocessing.clips import Clip
 from preprocessing.layouts.labels import label_of, relative_path
-from preprocessing.layouts.media import ClassFolder, class_folder, find_folder, find_media
+from preprocessing.layouts.media import SPLITS, ClassFolder, class_folder, find_folder, find_media
 
 
 @LAYOUT.register_module(module_name="dfdc")
@@ -45,12 +45,15 @@ def dfdcp(config: DatasetConfig, root: Path) -> Iterator[Clip]:
                 raise InputError(f"{listing}: {path} is said to be {facts['label']}, which {entry.folders[0]} is not")
             inner = Path(*[part for part in path.parts[1:] if part != "videos"]).with_suffix("").as_posix()
             found, split = media.get(inner) or media.get(path.stem), str(facts.get("set", ""))
+            if split and split not in SPLITS:
+                raise unknown(f"set in {listing}: {path}:", split, SPLITS)
             if found is None:
                 yield folder.absent(root / path, split)
             else:
                 named.add(found.inner.as_posix())
-                people = str(facts.get("target_id") or ""), str((facts.get("swapped_ids") or [""])[0])
-                yield folder.clip(found, split=split, identities=people)
+                swapped = facts.get("swapped_ids")
+                source = str(swapped[0]) if isinstance(swapped, list) and swapped else ""
+                yield folder.clip(found, split=split, identities=(str(facts.get("target_id") or ""), source))
         for name in sorted(media.keys() - named):
             yield folder.clip(media[name], split="")
 
@@ -74,15 +77,21 @@ def _listed_folder(
 
 
 def _labels_csv(path: Path) -> dict[str, dict[str, Any]]:
+    labels: dict[str, str] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if not {"filename", "label"} <= set(reader.fieldnames or ()):
                 raise KeyError
-            return {row["filename"]: {"label": row["label"]} for row in reader}
+            for row in reader:
+                if labels.setdefault(row["filename"], row["label"]) != row["label"]:
+                    raise InputError(
+                        f"{path}, line {reader.line_num}: {row['filename']} is labelled both real and fake"
+                    )
+            return {name: {"label": label} for name, label in labels.items()}
     except FileNotFoundError:
         raise InputError(f"{path} is missing; it tells which test videos are fake, and many mirrors lack it") from None
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error):
+    except (KeyError, UnicodeDecodeError, csv.Error):
         raise InputError(f"{path}: expected a CSV with the columns filename and label") from None
 
 
@@ -91,7 +100,7 @@ def _json_object(path: Path) -> dict[str, dict[str, Any]]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing; it tells which videos are fake") from None
-    except (OSError, ValueError):
+    except ValueError:
         raise InputError(f"{path} is not JSON") from None
     if not isinstance(content, dict) or not all(isinstance(facts, dict) for facts in content.values()):
         raise InputError(f"{path}: expected file names with an object for each")

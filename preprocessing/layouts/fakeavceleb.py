@@ -30,10 +30,10 @@ def _methods(root: Path) -> dict[tuple[str, str, str], str]:
     path = root / "meta_data.csv"
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = list(csv.DictReader(file))
     return {
-        (row.get("type", ""), row.get("source", ""), Path(row.get("path", "")).stem): row["method"]
+        (row.get("type") or "", row.get("source") or "", Path(row.get("path") or "").stem): row["method"]
         for row in rows
         if row.get("method")
     }

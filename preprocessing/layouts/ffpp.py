@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from config.errors import InputError
 from config.schema import ClassConfig, DatasetConfig
@@ -53,15 +54,23 @@ def read_splits(root: Path) -> dict[str, list[tuple[str, ...]]]:
         path = root / f"{split}.json"
         try:
             listed = json.loads(path.read_text(encoding="utf-8"))
-            pairs[split] = [tuple(str(identity) for identity in pair) for pair in listed]
         except FileNotFoundError:
             raise InputError(f"{path} is missing; FaceForensics++'s split files belong at the root") from None
-        except (OSError, ValueError, TypeError):
-            raise InputError(f"{path}: expected a JSON list of pairs of ids") from None
+        except ValueError:
+            raise InputError(f"{path} is not JSON") from None
+        if not _are_pairs(listed):
+            raise InputError(f'{path}: expected a list of pairs of ids, such as [["000", "003"]]')
+        pairs[split] = [tuple(pair) for pair in listed]
         for identity in (identity for pair in pairs[split] for identity in pair):
             if split_of.setdefault(identity, split) != split:
                 raise InputError(f"{path}: id {identity} is in {split_of[identity]}.json too")
     return pairs
+
+
+def _are_pairs(listed: Any) -> bool:
+    return isinstance(listed, list) and all(
+        isinstance(pair, list) and all(isinstance(identity, str) for identity in pair) for pair in listed
+    )
 
 
 def _class_folders(config: DatasetConfig, root: Path) -> list[ClassFolder]:

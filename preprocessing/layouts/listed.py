@@ -21,6 +21,7 @@ def listed(config: DatasetConfig, root: Path) -> Iterator[Clip]:
         raise InputError(f"{config.name}: layout csv needs the file's name under 'listing'")
     path = root / config.listing
     label_at: dict[Path, int] = {}
+    listed_as: set[tuple[Path, str]] = set()
     for number, row in _rows(path):
         where = f"{path}, line {number}"
         media, label = relative_path(row["path"], where), label_of(row["label"], where)
@@ -29,6 +30,9 @@ def listed(config: DatasetConfig, root: Path) -> Iterator[Clip]:
         split = (row.get("split") or "test").strip()
         if split not in SPLITS:
             raise unknown(f"split in {where}:", split, SPLITS)
+        if (media, split) in listed_as:
+            raise InputError(f"{where}: {media} is listed a second time")
+        listed_as.add((media, split))
         method = (row.get("method") or ("fake" if label else "real")).strip()
         entry = ClassConfig(class_name=f"{config.name}_{method}", label=label, method=method)
         folder, found = ClassFolder(config, root, entry, root), _found(root, media)
@@ -41,8 +45,10 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             names = reader.fieldnames or []
-            for missing in {"path", "label"} - set(names):
-                raise InputError(f"{path} has no column '{missing}'; expected {', '.join(COLUMNS)}")
+            for needed in COLUMNS[:2]:
+                if needed not in names:
+                    found = f"found {', '.join(names)}" if names else "the file is empty"
+                    raise InputError(f"{path} has no column '{needed}'; expected {','.join(COLUMNS)}, {found}")
             for name in names:
                 if name not in COLUMNS:
                     raise unknown(f"column in {path}:", name, COLUMNS)

@@ -53,6 +53,7 @@ def test_dfdc_reads_labels_csv_and_every_metadata_json(dfdc: Path):
         ("test/labels.csv", "file,label\n", "columns filename and label"),
         ("test/labels.csv", "filename,label\naa.mp4,REEL\n", "did you mean 'real'"),
         ("test/labels.csv", "filename,label\n../../aa.mp4,1\n", "leaves the data set's root"),
+        ("test/labels.csv", "filename,label\naa.mp4,1\naa.mp4,0\n", r"line 3: aa\.mp4 is labelled both real and fake"),
         ("train/dfdc_train_part_0/metadata.json", "[", "is not JSON"),
         ("train/dfdc_train_part_0/metadata.json", "[1]", "an object for each"),
     ],
@@ -96,6 +97,15 @@ def test_dfdcp_refuses_a_fake_among_the_originals(dfdcp: Path):
     (dfdcp / "dataset.json").write_text(json.dumps({"original_videos/1/a.mp4": {"label": "fake", "set": "test"}}))
     with pytest.raises(InputError, match=r"original_videos/1/a\.mp4 is said to be fake, which original_videos is not"):
         clips_of("DFDCP", dfdcp)
+
+
+def test_dfdcp_takes_no_set_that_is_no_split_and_no_people_that_are_no_list(dfdcp: Path):
+    facts = {"label": "fake", "set": "tset", "swapped_ids": 7}
+    (dfdcp / "dataset.json").write_text(json.dumps({"method_A/1/2/b.mp4": facts}))
+    with pytest.raises(InputError, match=r"unknown set in .*method_A/1/2/b\.mp4: 'tset'; did you mean 'test'"):
+        clips_of("DFDCP", dfdcp)
+    (dfdcp / "dataset.json").write_text(json.dumps({"method_A/1/2/b.mp4": facts | {"set": "test"}}))
+    assert clips_of("DFDCP", dfdcp)["method_A/videos/1/2/b"].identity_source == ""
 
 
 def test_deeperforensics_gives_reals_the_split_of_the_fakes_made_from_them(tmp_path: Path):
@@ -179,7 +189,11 @@ def test_a_csv_lists_videos_frames_and_images(tmp_path: Path):
         ("path,label\n/etc/a.mp4,1\n", "leaves the data set's root"),
         ("path,label\nC:\\a.mp4,1\n", "leaves the data set's root"),
         ("path,label\n,1\n", "a path and a label are needed"),
-        ("path,label\ngone.mp4,1\n", "no video or image below"),
+        ("path,label\ngone.mp4,1\n", r"office\.csv names no video or image that is below"),
+        ("path,label\n", r"office\.csv names no video or image that is below"),
+        ("path;label\na.mp4;1\n", "has no column 'path'; expected path,label,split,method, found path;label"),
+        ("", "has no column 'path'; .* the file is empty"),
+        ("path,label\na.mp4,1\n./a.mp4,fake\n", "line 3: a.mp4 is listed a second time"),
     ],
 )
 def test_a_csv_is_refused_with_its_line(tmp_path: Path, text: str, complaint: str):
