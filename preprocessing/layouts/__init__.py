@@ -1,10 +1,11 @@
 """How data sets lie on disk: each layout walks a root and lists its clips with their split, class and identities."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from config.errors import InputError
+from config.errors import InputError, unknown
 from config.schema import DatasetConfig
 from preprocessing import LAYOUT
 from preprocessing.clips import ABSENT, Clip
@@ -30,25 +31,38 @@ def list_clips(
             number is logged.
 
     Raises:
-        InputError: no such folder, or one that looks like another level of the data set; a split file is missing or
-            broken; a file has two labels; or nothing was found.
+        InputError: no such folder, one that cannot be read, or one that looks like another level of the data set; no
+            such compression level; a split file is missing or broken; a file has two labels; or nothing was found.
     """
     if not root.is_dir():
         raise InputError(f"--root: no such folder: {root}")
-    if not _looks_right(config, root):
-        raise InputError(_wrong_root(config, root))
-    clips = [clip for clip in LAYOUT[config.layout](config, root) if compression in (None, clip.compression)]
+    if compression is not None and compression not in config.compressions:
+        raise unknown(f"compression level of {config.name}", compression, config.compressions)
+    try:
+        clips = [clip for clip in _walk(config, root) if compression in (None, clip.compression)]
+    except OSError as error:
+        raise InputError(f"cannot read {error.filename}: {error.strerror}") from None
     missing = [clip for clip in clips if clip.skip == ABSENT]
     if len(missing) == len(clips):
-        level = f" of compression {compression}" if compression else ""
-        raise InputError(
-            f"no video or image{level} below {root}; {config.name} is expected to have {_folders(config)} there"
-        )
+        raise InputError(_nothing_found(config, root, compression))
     _refuse_two_labels(clips)
     if missing and not absent:
         log.warning("%s: %d listed files are not there, such as %s", config.name, len(missing), missing[0].name)
         clips = [clip for clip in clips if clip.skip != ABSENT]
     return sorted(clips, key=lambda clip: clip.video_id)
+
+
+def _walk(config: DatasetConfig, root: Path) -> Iterator[Clip]:
+    if not _looks_right(config, root):
+        raise InputError(_wrong_root(config, root))
+    yield from LAYOUT[config.layout](config, root)
+
+
+def _nothing_found(config: DatasetConfig, root: Path, compression: str | None) -> str:
+    if config.listing is not None:
+        return f"{config.listing} names no video or image that is below {root}"
+    level = f" of compression {compression}" if compression else ""
+    return f"no video or image{level} below {root}; {config.name} is expected to have {_folders(config)} there"
 
 
 def _refuse_two_labels(clips: list[Clip]) -> None:
@@ -87,6 +101,7 @@ def _near(root: Path) -> Iterator[Path]:
     """Folders around a wrong root: those in it, then those that it is in."""
     level = [root]
     for _ in range(DEPTH_OF_SEARCH):
-        level = sorted(entry for folder in level for entry in folder.iterdir() if entry.is_dir())[:MOST_FOLDERS]
+        inside = sorted(entry for folder in level for entry in folder.iterdir() if entry.is_dir())
+        level = [entry for entry in inside if os.access(entry, os.R_OK | os.X_OK)][:MOST_FOLDERS]
         yield from level
     yield from list(root.resolve().parents)[:DEPTH_OF_SEARCH]

@@ -138,9 +138,9 @@ def find_media(base: Path, *, flat: frozenset[str] = frozenset(), stills: bool =
 
 def mask_videos(root: Path, folder: str | None) -> dict[str, Path]:
     """Mask videos by the name of the video they belong to, wherever they are below a class's folder of masks."""
-    if folder is None:
-        return {}
-    return {path.stem: path for path in (root / folder).rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
+    base = find_folder(root, folder) if folder else None
+    files = [path for _, inside in _walk(base) for path in inside or ()] if base else []
+    return {path.stem: path for path in files if path.suffix.lower() in VIDEO_SUFFIXES}
 
 
 def _walk(base: Path) -> Iterator[tuple[Path, list[Path] | None]]:
@@ -152,10 +152,18 @@ def _walk(base: Path) -> Iterator[tuple[Path, list[Path] | None]]:
         folder = waiting.pop()
         with os.scandir(folder) as entries:
             inside = list(entries)
-        folders = sorted((Path(entry.path) for entry in inside if entry.is_dir()), reverse=True)
+        folders = sorted((Path(entry.path) for entry in inside if _is_folder_below(entry)), reverse=True)
         files = sorted((Path(entry.path) for entry in inside if entry.is_file()), key=natural_key)
         waiting += [path for path in folders if path.name not in BESIDE]
         yield folder, files if inside else None
+
+
+def _is_folder_below(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, and no link back to one that it lies in."""
+    if not entry.is_symlink():
+        return entry.is_dir()
+    path = Path(entry.path)
+    return path.is_dir() and path.resolve() not in [parent.resolve() for parent in path.parents]
 
 
 def _media_in(

@@ -1,5 +1,6 @@
 """Layouts on synthetic trees in the official shape: which clips are listed, with which split, class and identities."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_one_compression_level_can_be_chosen(ffpp: Path):
         list_clips(load_config(DatasetConfig, "FaceForensics++"), ffpp, "raw")
 
 
-@pytest.mark.parametrize("content", [None, "not json", "[1, 2]"])
+@pytest.mark.parametrize("content", [None, "not json", "[1, 2]", '{"010": "011"}', '["010_011"]', "[[10, 11]]"])
 def test_a_missing_or_broken_split_file_is_one_sentence(ffpp: Path, content: str | None):
     (ffpp / "val.json").unlink()
     if content is not None:
@@ -89,6 +90,75 @@ def test_celebdf_keeps_both_real_folders_and_test_videos_out_of_train(tmp_path: 
     ]
     assert clips[0].store_folder == "Celeb-DF-v2/Celeb-synthesis/frames/id0_id1_0000"
     assert [clips[1].identity_target, clips[0].identity_target, clips[0].identity_source] == ["id0", "id0", "id1"]
+
+
+@pytest.fixture
+def celebdf(tmp_path: Path) -> Path:
+    tree(tmp_path, "Celeb-real/id0_0000.mp4", "YouTube-real/00170.mp4", "Celeb-synthesis/id0_id1_0000.mp4")
+    (tmp_path / "List_of_testing_videos.txt").write_text("1 YouTube-real/00170.mp4\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_celebdfs_list_may_have_been_through_windows(celebdf: Path, mark: bytes):
+    (celebdf / "List_of_testing_videos.txt").write_bytes(mark + b"1 YouTube-real\\00170.mp4\r\n\r\n")
+    splits = {name: clip.split for name, clip in clips_of("Celeb-DF-v2", celebdf).items()}
+    assert splits == {
+        "Celeb-real/id0_0000": "train",
+        "YouTube-real/00170": "test",
+        "Celeb-synthesis/id0_id1_0000": "train",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("List_of_testing_videos.txt", b"\n", "is empty"),
+        ("List_of_testing_videos.txt", "1 YouTube-real/00170.mp4\n".encode("utf-16"), "expected a text file in UTF-8"),
+        ("List_of_testing_videos.txt", b"YouTube-real/00170.mp4\n", "line 1: expected a label and a path"),
+        ("List_of_testing_videos.txt", b"1 Youtube/00170.mp4\n", "line 1: 'Youtube'; did you mean 'YouTube-real'"),
+        ("List_of_testing_videos.txt", b"1 Celeb-real/../../a.mp4\n", "leaves the data set's root"),
+        ("methods.csv", b"file,method\nCeleb-real/id0_0000.mp4,a\n", "columns path and method"),
+    ],
+)
+def test_what_celebdfs_lists_leave_in_doubt_is_refused(celebdf: Path, name: str, content: bytes, complaint: str):
+    (celebdf / name).write_bytes(content)
+    with pytest.raises(InputError, match=complaint):
+        clips_of("Celeb-DF-v2", celebdf)
+
+
+def test_what_may_not_be_read_is_named(celebdf: Path, monkeypatch: pytest.MonkeyPatch):
+    def forbid(path: Path, **_: str) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    config = load_config(DatasetConfig, "Celeb-DF-v2")
+    monkeypatch.setattr(Path, "read_text", forbid)
+    with pytest.raises(InputError, match=r"^cannot read .*List_of_testing_videos\.txt: Permission denied$"):
+        list_clips(config, celebdf)
+
+
+def test_an_unknown_compression_level_is_named(ffpp: Path, celebdf: Path):
+    with pytest.raises(InputError, match=r"unknown compression level of FaceForensics.* 'c22'; did you mean 'c23'"):
+        clips_of("FaceForensics++", ffpp, compression="c22")
+    with pytest.raises(InputError, match="unknown compression level of Celeb-DF-v2 'c23'; valid are: none"):
+        clips_of("Celeb-DF-v2", celebdf, compression="c23")
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path: Path):
+    tree(tmp_path, "sets/real/a.mp4", "disk/more/b.mp4", "sets/fake/c.mp4")
+    (tmp_path / "sets/real/elsewhere").symlink_to(tmp_path / "disk")
+    (tmp_path / "sets/real/up").symlink_to("..")
+    (tmp_path / "disk/back").symlink_to(tmp_path / "disk")
+    assert sorted(clips_of("custom", tmp_path / "sets")) == ["fake/c", "real/a", "real/elsewhere/more/b"]
+
+
+def test_masks_are_found_in_either_case_and_behind_links(ffpp: Path):
+    masks = ffpp / "manipulated_sequences/Deepfakes/masks"
+    (masks / "videos").rename(ffpp / "elsewhere")
+    (masks / "videos").symlink_to(ffpp / "elsewhere")
+    masks.rename(masks.with_name("Masks"))
+    clip = clips_of("FaceForensics++", ffpp)["manipulated_sequences/Deepfakes/c23/videos/000_003"]
+    assert clip.mask == masks.with_name("Masks") / "videos/000_003.mp4"
 
 
 def test_folders_take_videos_frames_and_stills(tmp_path: Path):
