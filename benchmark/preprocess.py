@@ -6,7 +6,7 @@ import pandas as pd
 from rich.console import Console
 
 from benchmark.progress import progress
-from config.errors import InputError
+from config.errors import InputError, nearest, unknown
 from config.load import config_names, load_config
 from config.schema import DatasetConfig, Profile
 from preprocessing.landmarks import predictor_of
@@ -77,14 +77,22 @@ def describe(dataset: str) -> DatasetConfig:
     whole = whole_of(dataset)
     if whole is not None:
         raise InputError(f"{dataset} is a part of {whole}: preprocess that, and {dataset} can be trained and tested on")
+    known = [*config_names(DatasetConfig), *_owner_of_parts()]
+    if given.suffix not in {".yaml", ".yml"} and dataset not in known and nearest(dataset, known):
+        raise unknown("data set", dataset, known)
     return load_config(DatasetConfig, dataset)
 
 
 def whole_of(part: str) -> str | None:
     """The shipped data set that has a part of this name; None if there is none, or the name is a data set's own."""
+    return _owner_of_parts().get(part)
+
+
+def _owner_of_parts() -> dict[str, str]:
+    """The shipped data set of each part that is not called as a data set itself is."""
     names = config_names(DatasetConfig)
-    owners = (name for name in names if part not in names and part in load_config(DatasetConfig, name).parts)
-    return next(owners, None)
+    owners = ((part, name) for name in names for part in load_config(DatasetConfig, name).parts)
+    return {part: name for part, name in owners if part not in names}
 
 
 def merge_dataset(dataset: str, data: Path, *, profile: str, console: Console) -> pd.DataFrame:

@@ -39,6 +39,7 @@ MISTAKES = {
     "unknown data set": (["preprocess", "FaceForensic++", "--root", "."], "did you mean 'FaceForensics++'"),
     "a part by itself": (["preprocess", "FF-DF", "--root", "."], "FF-DF is a part of FaceForensics++"),
     "unknown card": (["data", "card", "DeepFakeDetectoin"], "did you mean 'DeepFakeDetection'"),
+    "misspelt part": (["data", "check", "simswap_f", "--root", "."], "did you mean 'simswap_ff'"),
     "missing list": (["preprocess", "none.csv", "--root", "."], "no such list of media: none.csv"),
     "missing root": (["preprocess", "custom", "--root", "nowhere"], "no such folder: nowhere"),
     "empty root": (["preprocess", "custom", "--root", "."], "expected to have real, fake"),
