@@ -21,19 +21,22 @@ def listed(config: DatasetConfig, root: Path) -> Iterator[Clip]:
         raise InputError(f"{config.name}: layout csv needs the file's name under 'listing'")
     path = root / config.listing
     label_at: dict[Path, int] = {}
+    label_of_method: dict[str, int] = {}
     listed_as: set[tuple[Path, str]] = set()
     for number, row in _rows(path):
         where = f"{path}, line {number}"
         media, label = relative_path(row["path"], where), label_of(row["label"], where)
         if label_at.setdefault(media, label) != label:
             raise InputError(f"{where}: {media} is labelled both real and fake")
-        split = (row.get("split") or "test").strip()
+        split = (row.get("split") or "").strip() or "test"
         if split not in SPLITS:
             raise unknown(f"split in {where}:", split, SPLITS)
         if (media, split) in listed_as:
             raise InputError(f"{where}: {media} is listed a second time")
         listed_as.add((media, split))
-        method = (row.get("method") or ("fake" if label else "real")).strip()
+        method = (row.get("method") or "").strip() or ("fake" if label else "real")
+        if label_of_method.setdefault(method, label) != label:
+            raise InputError(f"{where}: method '{method}' is given to reals and to fakes; reals need none")
         entry = ClassConfig(class_name=f"{config.name}_{method}", label=label, method=method)
         folder, found = ClassFolder(config, root, entry, root), _found(root, media)
         yield folder.absent(root / media, split) if found is None else folder.clip(found, split=split)

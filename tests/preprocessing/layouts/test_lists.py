@@ -165,7 +165,8 @@ def test_a_csv_lists_videos_frames_and_images(tmp_path: Path):
     tree(tmp_path, "a/one.mp4", "a/two/0.png", "a/two/1.png", "b/three.jpg", "b/unlisted.jpg")
     clips = from_csv(
         tmp_path,
-        "path,label,split,method\na/one.mp4,real,train,\na/two,1,test,Wav2Lip\nb\\three.jpg,FAKE,,\ngone.mp4,0,val,\n",
+        "path,label,split,method\na/one.mp4,real,train,\na/two,1,test,Wav2Lip\n"
+        "b\\three.jpg,FAKE, , \ngone.mp4,0,val,\n",
         absent=True,
     )
     assert {name: (clip.label, clip.split, clip.class_name, clip.media, clip.skip) for name, clip in clips.items()} == {
@@ -193,6 +194,7 @@ def test_a_csv_lists_videos_frames_and_images(tmp_path: Path):
         ("path,label\n", r"office\.csv names no video or image that is below"),
         ("path;label\na.mp4;1\n", "has no column 'path'; expected path,label,split,method, found path;label"),
         ("", "has no column 'path'; .* the file is empty"),
+        ("path,label,method\na.mp4,0,wild\nb.mp4,1,wild\n", "line 3: method 'wild' is given to reals and to fakes"),
         ("path,label\na.mp4,1\n./a.mp4,fake\n", "line 3: a.mp4 is listed a second time"),
     ],
 )
