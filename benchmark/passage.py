@@ -16,10 +16,9 @@ from preprocessing.dfb_import import Imported, import_json
 from preprocessing.dfb_json import selections, to_dfb_json
 from preprocessing.dfb_labels import LABELS, Labels, parse_labels
 from preprocessing.dfb_lmdb import dfb_lmdb_name, dfb_meta, write_dfb_lmdb
-from preprocessing.layouts import SPLITS
 from preprocessing.manifest import manifest_meta, read_manifest
 from preprocessing.parts import find_source
-from preprocessing.samples import load_rows
+from preprocessing.samples import load_rows, splits_of
 
 
 def export_datasets(
@@ -98,10 +97,7 @@ def import_dataset(
 
 def _faces(data: Path, name: str, profile: str, compression: str | None, console: Console) -> pd.DataFrame:
     """Rows of the stored faces of all splits, one of each frame, with `store_path`."""
-    source = find_source(data, name, profile)
-    listed = read_manifest(source.manifest, ["split", "class_name"])
-    splits = set(listed[listed["class_name"].isin(source.classes or listed["class_name"])]["split"])
-    rows = pd.concat([load_rows(data, name, split, profile=profile) for split in SPLITS if split in splits])
+    rows = pd.concat([load_rows(data, name, split, profile=profile) for split in splits_of(data, name, profile)])
     faces = rows[(rows["skip"] == "") & (rows["compression"].isin([compression, ""]) if compression else True)]
     if not len(faces):
         level = f" at compression {compression}" if compression else ""

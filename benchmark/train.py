@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +20,7 @@ from evaluation.metrics import binary_metrics
 from evaluation.protocol import OURS, Protocol
 from evaluation.scores import Environment, environment, git_commit
 from evaluation.scoring import score_faces
-from preprocessing.samples import open_faces
+from preprocessing.samples import FaceSet, open_faces, splits_of
 from training.trainer import FitResult, fit
 
 RECORD = "record.json"
@@ -33,7 +34,7 @@ class RunRecord:
         detector: registered name.
         initialisation: what the weights started from: an ImageNet file and its hash, or "random".
         protocol: "corrected", or with which of DeepfakeBench's quirks (evaluation.protocol).
-        train_sha256: hash of the manifest rows that were trained on; val_sha256 of those selected on.
+        train_sha256: hash of the manifest rows that were trained on; val_sha256 of those selected on, or None.
         selection: in words, how the epoch was selected; best_epoch counts from 0.
         best_value: the selecting metric there, or None.
         steps: optimiser steps in all.
@@ -47,7 +48,7 @@ class RunRecord:
     initialisation: str
     protocol: str
     train_sha256: str
-    val_sha256: str
+    val_sha256: str | None
     selection: str
     best_epoch: int
     best_value: float | None
@@ -77,6 +78,8 @@ def train_detector(
 ) -> FitResult:
     """`assay train`: train a detector on the train split, choose the epoch on the val split of the same sets.
 
+    Where these have no val split, as DF40's, or one without real or without fake, the last epoch is kept.
+
     Args:
         name: a detector, or a YAML file.
         data: folder of stores and manifests.
@@ -96,29 +99,30 @@ def train_detector(
     readers = loaders(workers, config, group)
     config = config.model_copy(update={"train_dataset": list(train_sets or config.train_dataset), "workers": readers})
     detector = build_detector(config)
-    train_faces, val_faces = (
-        open_faces(
-            data,
-            config.train_dataset,
-            split,
-            profile=profile,
-            frames=frames,
-            first_frames=protocol.first_frames,
-            compression=config.compression,
-            with_landmark=config.with_landmark,
-            with_mask=config.with_mask and split == "train",
-        )
-        for split, frames in (("train", config.frame_num.train), ("val", config.frame_num.test))
+    open_some = partial(
+        open_faces,
+        data,
+        profile=profile,
+        first_frames=protocol.first_frames,
+        compression=config.compression,
+        with_landmark=config.with_landmark,
     )
+    train_faces = open_some(
+        config.train_dataset, split="train", frames=config.frame_num.train, with_mask=config.with_mask
+    )
+    with_val = [name for name in config.train_dataset if "val" in splits_of(data, name, profile)]
+    val_faces = open_some(with_val, split="val", frames=config.frame_num.test) if with_val else None
+    if val_faces is not None and len(set(val_faces.labels.tolist())) < 2:
+        val_faces = None
     on = device_named(device, group)
 
-    def validate(detector: AbstractDetector) -> dict[str, float | None]:
-        return asdict(binary_metrics(*score_faces(detector, val_faces, config, on, readers, group)))
+    def validate(detector: AbstractDetector, faces: FaceSet) -> dict[str, float | None]:
+        return asdict(binary_metrics(*score_faces(detector, faces, config, on, readers, group)))
 
+    judged = f"validate on {len(val_faces)}" if val_faces else "no val split with real and fake: the last epoch is kept"
     console.print(
-        f"train {config.model_name} on {len(train_faces)} faces of {', '.join(config.train_dataset)}, "
-        f"validate on {len(val_faces)}, {config.nEpochs} epochs on "
-        + (f"{group.size} x {on.type}" if group.size > 1 else str(on)),
+        f"train {config.model_name} on {len(train_faces)} faces of {', '.join(config.train_dataset)}, {judged}, "
+        f"{config.nEpochs} epochs on " + (f"{group.size} x {on.type}" if group.size > 1 else str(on)),
         highlight=False,
     )
     started = time.monotonic()
@@ -129,7 +133,7 @@ def train_detector(
         config,
         folder,
         device=on,
-        validate=validate,
+        validate=partial(validate, faces=val_faces) if val_faces else None,
         resume=resume,
         keep_epochs=keep_epochs or protocol.selected_on_test,
         console=console,
@@ -142,7 +146,7 @@ def train_detector(
         protocol=protocol.name,
         initialisation=detector.backbone.initialisation,
         train_sha256=train_faces.sha256,
-        val_sha256=val_faces.sha256,
+        val_sha256=val_faces.sha256 if val_faces else None,
         selection=result.selection,
         best_epoch=result.best_epoch,
         best_value=result.best_value,

@@ -223,13 +223,29 @@ def load_rows(
 def _say_missing(source: Source, dataset: str, split: str, rows: pd.DataFrame) -> None:
     """Warn of classes of a part that are not there; without any real or any fake it is of no use."""
     missing = [name for name in source.classes or () if name not in set(rows["class_name"].unique())]
-    if missing and rows["label"].nunique() < 2:
+    if missing and rows["label"].nunique() < 2 and not _holds(source, missing):
         raise InputError(
-            f"{dataset} needs {', '.join(missing)}, of which {source.manifest.name} has nothing in split '{split}'; "
+            f"{dataset} needs {', '.join(missing)}, of which there is nothing in {source.manifest.name}; "
             "was its folder there when it was preprocessed?"
         )
     if missing:
         log.warning("%s: nothing of %s in split '%s'", dataset, ", ".join(missing), split)
+
+
+def _holds(source: Source, classes: Sequence[str]) -> bool:
+    """Whether a manifest has anything of some classes, in any split."""
+    return len(read_manifest(source.manifest, ["class_name"], [("class_name", "in", classes)])) > 0
+
+
+def splits_of(data: Path, dataset: str, profile: str = "dfb") -> list[str]:
+    """The splits that a data set or a part of one has anything in.
+
+    Raises:
+        InputError: it is not preprocessed.
+    """
+    source = find_source(data, dataset, profile)
+    part: list[Filter] = [("class_name", "in", source.classes)] if source.classes else []
+    return sorted(filter(None, read_manifest(source.manifest, ["split"], part)["split"].unique()))
 
 
 def predictor_name(data: Path, dataset: str, profile: str = "dfb") -> str:

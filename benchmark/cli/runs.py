@@ -45,7 +45,7 @@ def train(
     workers: Loaders = None,
     plugin: Plugin = None,
 ) -> None:
-    """Train a detector; the best epoch is chosen on the source's val split. Several GPUs: through torchrun."""
+    """Train a detector; the best epoch is chosen on the source's val split, if any. Several GPUs: through torchrun."""
     from benchmark.train import train_detector
     from config.processes import join
     from evaluation.protocol import Protocol

@@ -134,3 +134,27 @@ def test_the_epoch_chosen_on_the_test_set_stands_apart(assay, media: Path, tmp_p
     assert refused.code == 2
     assert "--keep-epochs" in refused.err
     assert assay(*evaluate, "--protocol", "selected_on_tests").code == 2
+
+
+@pytest.mark.parametrize("val", [(), ("real",)])
+def test_without_a_val_split_of_both_classes_the_last_epoch_is_kept(
+    assay, media: Path, tmp_path: Path, val: tuple[str, ...]
+):
+    """DF40 and others have train and test alone, or reals alone in val."""
+    sources = [*media.glob("t*/*/*.png"), *(path for kind in val for path in media.glob(f"val/{kind}/*.png"))]
+    listing = "".join(
+        f"{path.relative_to(media)},{path.parent.name},{path.parent.parent.name}\n" for path in sorted(sources)
+    )
+    (tmp_path / "noval.csv").write_text("path,label,split\n" + listing)
+    data, run = tmp_path / "data", tmp_path / "run"
+    assert assay("preprocess", tmp_path / "noval.csv", "--root", media, "--data", data, "--workers", 1).code == 0
+    train = ["train", "efficientnet_lite0", "--train", "noval", "--data", data, "--out", run]
+    for setting in ("workers=0", "nEpochs=2", "train_batchSize=6", "resolution=96"):
+        train += ["--set", setting]
+    code, out, err = assay(*train)
+    assert code == 0, err
+    assert "no val split with real and fake: the last epoch is kept" in out
+    record = json.loads((run / "record.json").read_text())
+    assert (record["val_sha256"], record["best_epoch"]) == (None, 1)
+    assert record["selection"].startswith("last epoch")
+    assert weights_sha256(run / "best.safetensors") == weights_sha256(run / "last.safetensors")

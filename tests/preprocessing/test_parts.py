@@ -69,7 +69,7 @@ def test_a_part_without_its_fakes_is_refused_and_without_some_of_them_warned_of(
 ):
     parts = {"shifted": ["FF-real", "FF-SH"], "some": ["FF-real", "FF-SH", "FF-DF"]}
     write_manifest(data / "dfb" / "FF.parquet", rows_of("FF-real", "FF-DF"), {"parts": parts})
-    with pytest.raises(InputError, match=r"shifted needs FF-SH, of which FF\.parquet has nothing in split 'test'"):
+    with pytest.raises(InputError, match=r"shifted needs FF-SH, of which there is nothing in FF\.parquet"):
         load_rows(data, "shifted", "test")
     assert len(load_rows(data, "some", "test")) == 2
     assert "some: nothing of FF-SH in split 'test'" in caplog.text
