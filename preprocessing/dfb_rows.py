@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from config.errors import InputError
 from preprocessing.clips import ABSENT, numbers_of
-from preprocessing.dfb_json import ListedVideo
+from preprocessing.dfb_json import POOL_NAME, ListedVideo
 from preprocessing.dfb_labels import Labels
 from preprocessing.manifest import Row
 
@@ -129,7 +129,7 @@ def _base_row(
 ) -> Row:
     """What all rows of a video share. The id ends with the video's name, which is its folder's as a rule."""
     folder = list(parts[0][:-1]) if parts else []
-    folder = list(_from_anchor(folder, (name,))[1:] or folder)
+    folder = list(_from_anchor(folder, (name, POOL_NAME))[1:] or folder)
     level = video.compression or next((part for part in folder if part in levels), "")
     ending = folder if folder[-1:] == [video.name] else [*folder, video.name]
     label = labels.label(video.label_name)

@@ -43,6 +43,18 @@ def test_any_prefix_and_any_slashes_lead_to_the_same_row(folders, drive, data):
     assert only.video_id == "Celeb-DF-v2/CelebDFv2_real/Celeb-real/frames/id0_0000"
 
 
+@pytest.mark.parametrize(("name", "folder"), [("FF-DF", "Deepfakes"), ("FaceShifter", "FaceShifter")])
+@pytest.mark.parametrize("prefix", ["", ".\\datasets\\", "D:\\x\\datasets\\", "/mnt/rgb/"])
+def test_a_set_of_faceforensics_tree_has_the_same_ids_below_any_prefix(name: str, folder: str, prefix: str):
+    frame = f"FaceForensics++/manipulated_sequences/{folder}/c23/frames/000_003/0.png"
+    listing = listed(
+        video("000_003", prefix + frame, class_name="FF-DF", level="c23"), there={frame}.__contains__, name=name
+    )
+    (only,) = rows_of(listing)
+    assert only.source_path == f"manipulated_sequences/{folder}/c23/frames/000_003"
+    assert only.video_id == f"{name}/FF-DF/c23/{only.source_path}"
+
+
 def test_a_data_set_of_two_trees_is_found_below_different_prefixes():
     finder = Finder({"DF40/simswap/frames/v/0.png", "FaceForensics++/frames/v/0.png"}.__contains__)
     assert finder.find(["d", "DF40", "simswap", "frames", "v", "0.png"]).key == "DF40/simswap/frames/v/0.png"
