@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from detectors.signatures import COUNTER, in_names_of, look_alikes
 
 METADATA = "assay"
 SUFFIXES = (".safetensors", ".pth", ".pt")
+# How torch's files begin: zip archives, and pickles before torch 1.6.
+TORCH_STARTS = (b"PK", b"\x80")
 
 
 def save_weights(detector: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
@@ -108,7 +111,7 @@ def resemblance(state: Mapping[str, Tensor]) -> str:
     shipped = next((name for name in known if name in config_names(DetectorConfig)), None)
     if shipped:
         return f"it looks like a file of '{shipped}'"
-    return f"it looks like DeepfakeBench's '{known[0]}', which this version does not have"
+    return f"it looks like a file of '{known[0]}', which this version does not have"
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], complaint: str, keep: tuple[str, ...] = ()) -> None:
@@ -163,16 +166,24 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _read_pth(path: Path) -> dict[str, Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            if not file.read(2).startswith(TORCH_STARTS):
+                raise ValueError("neither a zip archive nor a pickle")
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(f"{path} holds pickled objects, which are never run: save its state_dict() alone") from None
     except Exception as error:
         raise InputError(f"{path} is not a readable torch file: it is damaged or of another format") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
-    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise InputError(f"{path} holds no state dict: expected names with tensors, or these under 'state_dict'")
+    if not isinstance(content, Mapping) or not content or not all(map(_is_dense, content.values())):
+        raise InputError(f"{path} holds no state dict: expected names with dense tensors, or these under 'state_dict'")
     return {str(key).removeprefix("module."): tensor for key, tensor in content.items()}
+
+
+def _is_dense(value: object) -> bool:
+    return isinstance(value, Tensor) and value.layout is torch.strided
 
 
 def _tensor(key: str, value: object) -> Tensor:

@@ -12,7 +12,7 @@ from tests.detectors.test_signatures import listed
     ("detector", "options", "expected"),
     [
         ("xception", (), "is taken for 'xception'; files of core and fwa have the same tensors"),
-        ("meso4", (), "fits no detector of this project; it looks like DeepfakeBench's 'meso4'"),
+        ("meso4", (), "fits no detector of this project; it looks like a file of 'meso4'"),
         ("meso4", ("--detector", "efficientnet_lite0"), "does not fit the detector 'efficientnet_lite0'"),
     ],
 )

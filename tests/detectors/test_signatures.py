@@ -62,7 +62,9 @@ def test_a_list_fits_its_own_signature_alone(name: str):
 @pytest.mark.parametrize("name", NAMES)
 def test_whose_weights_these_are_is_said_also_of_detectors_that_are_not_here(name: str):
     shipped = config_names(DetectorConfig)
-    expected = "it is a file of '{}'" if name in shipped else "DeepfakeBench's '{}', which this version does not have"
+    expected = (
+        "it is a file of '{}'" if name in shipped else "it looks like a file of '{}', which this version does not have"
+    )
     assert resemblance(listed(name)).endswith(expected.format(name))
 
 
@@ -94,5 +96,5 @@ def test_a_mismatch_names_a_detector_that_is_not_here(tmp_path: Path):
     state = {key: torch.zeros(tensor.shape) for key, tensor in listed("meso4").items()}
     torch.save({f"module.{key}": tensor for key, tensor in state.items()}, tmp_path / "meso4_best.pth")
     detector = build_detector(load_config(DetectorConfig, "efficientnet_lite0"), pretrained=False)
-    with pytest.raises(InputError, match="it looks like DeepfakeBench's 'meso4', which this version does not have"):
+    with pytest.raises(InputError, match="it looks like a file of 'meso4', which this version does not have"):
         load_weights(detector, tmp_path / "meso4_best.pth")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from config.errors import InputError
@@ -151,12 +151,16 @@ def test_detectors_are_recognised_by_names_and_shapes():
         ("weights.onnx", b"x", "expected a weights file that ends in .safetensors, .pth, .pt"),
         ("empty.pth", b"", "not a readable torch file"),
         ("noise.pth", b"hello, this is no checkpoint", "not a readable torch file"),
+        ("page.pth", b"<html>Quota exceeded</html>", "not a readable torch file"),
+        ("pointer.pth", b"version https://git-lfs.github.com/spec/v1", "not a readable torch file"),
+        ("renamed.pth", save({"a": torch.zeros(1)}), "not a readable torch file"),
         ("pickle.pth", pickle.dumps({"a": Code()}, protocol=2), "holds pickled objects, which are never run"),
+        ("pickle4.pth", pickle.dumps({"a": Code()}, protocol=4), "holds pickled objects, which are never run"),
         ("empty.safetensors", b"", "not a readable safetensors file"),
         ("noise.safetensors", b"hello, this is no checkpoint", "not a readable safetensors file"),
     ],
 )
-def test_what_is_no_weights_file_is_refused(tmp_path, capsys, name, content, message):
+def test_what_is_no_weights_file_is_refused(tmp_path, capsys, recwarn, name, content, message):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -164,6 +168,7 @@ def test_what_is_no_weights_file_is_refused(tmp_path, capsys, name, content, mes
         read_weights(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+    assert not recwarn.list
     assert "ran code" not in capsys.readouterr().out
 
 
@@ -176,8 +181,10 @@ def test_pickled_objects_are_never_run(tmp_path, capsys, content):
     assert "ran code" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", [{}, [1, 2], {"epoch": 3}, {"state_dict": {"epoch": 3}}], ids=str)
-def test_a_torch_file_without_tensors_is_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    "content", [{}, [1, 2], {"epoch": 3}, {"state_dict": {"epoch": 3}}, {"a": torch.eye(2).to_sparse()}], ids=str
+)
+def test_a_torch_file_without_dense_tensors_alone_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(InputError, match="holds no state dict"):
         read_weights(tmp_path / "other.pth")
