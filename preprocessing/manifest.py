@@ -8,12 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import types
+from pyarrow import csv, types
 
 from config.errors import InputError
 from config.files import atomic_path
@@ -210,25 +209,19 @@ def manifest_sha256(rows: pd.DataFrame) -> str:
 
 
 def _csv(rows: pd.DataFrame) -> bytes:
-    """Rows as pandas writes them to CSV, without a header; several times as fast if no value needs quotes."""
-    columns = [column for name in rows if (column := _text(rows[name])) is not None]
-    if len(columns) == len(rows.columns):
-        lines = pc.binary_join_element_wise(*columns, pa.scalar(",", pa.large_string())).to_pylist()
-        text = "\n".join([*lines, ""])
-        signs = len(rows) * (len(columns) - 1), len(rows), 0, 0
-        if tuple(text.count(sign) for sign in ',\n"\r') == signs:
-            return text.encode()
-    return rows.to_csv(index=False, header=False, lineterminator="\n").encode()
-
-
-def _text(column: pd.Series) -> pa.Array | None:
-    """A column of text or numbers as pandas writes it, "" where there is nothing; None if it is of another kind."""
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
-        values = column.to_numpy()
-        return pc.fill_null(pa.array(values.astype(str), pa.large_string(), mask=np.isnan(values)), "")
-    values = pa.array(column)
-    known = any(is_kind(values.type) for is_kind in (types.is_string, types.is_large_string, types.is_integer))
-    return pc.fill_null(values.cast(pa.large_string()), "") if known else None
+    """Rows as pandas writes them to CSV, without a header; pyarrow is several times as fast, but quotes nothing."""
+    sink = pa.BufferOutputStream()
+    try:
+        table = pa.Table.from_pandas(rows, preserve_index=False)
+        for number, field in enumerate(table.schema):
+            if types.is_floating(field.type):  # which pyarrow spells otherwise
+                values = rows[field.name].to_numpy()
+                text = pa.array(values.astype(str), pa.string(), mask=pd.isna(values))
+                table = table.set_column(number, field.name, text)
+        csv.write_csv(table, sink, csv.WriteOptions(include_header=False, quoting_style="none"))
+    except pa.ArrowException:
+        return rows.to_csv(index=False, header=False, lineterminator="\n").encode()
+    return sink.getvalue().to_pybytes()
 
 
 @dataclass(frozen=True, slots=True)
