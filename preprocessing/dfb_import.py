@@ -79,9 +79,11 @@ def import_json(
     levels = known.compressions if known else ()
     with stage(f"look up {path.name}") as report:
         listing = list_rows(name, videos, labels, source.finder, levels, report)
+    if not listing.paths and not listing.missing:
+        raise InputError(f"{path} lists no frame")
     if not listing.paths:
-        example = f", such as {listing.missing[0]}" if listing.missing else ""
-        raise InputError(f"none of the {len(listing.missing)} frames of {name} is in {source.where}{example}")
+        missing = f"{len(listing.missing)} frames of {name}"
+        raise InputError(f"none of the {missing} is in {source.where}, such as {listing.missing[0]}")
     with stage(f"store {name}") as report:
         rows, store = source.take(listing, manifest.parent, report)
     present = {video.class_name for video in videos}

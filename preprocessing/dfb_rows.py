@@ -94,17 +94,20 @@ def list_rows(
         on_progress: called with (videos done, videos in all).
 
     Raises:
-        InputError: an unknown class, a path that leaves its root, or a frame that is real and fake.
+        InputError: an unknown class, a path that leaves its root, or a video or a frame that is real and fake.
     """
     listing = Listing()
     split_of: dict[str, str] = {}
     label_of: dict[str, int] = {}
+    video_label: dict[tuple[str, ...], int] = {}
     for done, video in enumerate(sorted(videos, key=lambda video: KEPT_FIRST.index(video.split)), 1):
         parts = [_parts(frame) for frame in video.frames]
         base = _base_row(name, video, parts, labels, levels)
         if split_of.setdefault(base.video_id, video.split) != video.split:
             listing.copies[video.split] += 1
             continue
+        if parts and video_label.setdefault((*parts[0][:-1], video.name), base.label) != base.label:
+            raise InputError(f"{name}: the video {video.name} is listed as real and as fake")
         rows = [] if parts else [replace(base, skip=NO_FRAMES)]
         for number, frame, written in zip(_numbers(parts), parts, video.frames, strict=True):
             place = finder.find(frame)

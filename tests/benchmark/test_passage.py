@@ -356,7 +356,10 @@ def test_imports_that_cannot_be_are_one_sentence(assay, data: Path, exported: Pa
     file, store = exported / f"{NAME}.json", exported / f"{NAME}_lmdb"
     strange = tmp_path / "X.json"
     strange.write_text(json.dumps({"X": {"FF-DE": {"test": {"v": {"label": "FF-DE", "frames": ["a/0.png"]}}}}}))
+    empty = tmp_path / "empty.json"
+    empty.write_text(json.dumps({"X": {"FF-DF": {"test": {"v": {"label": "FF-DF", "frames": []}}}}}))
     mistakes = {
+        (empty, "--lmdb", store): "empty.json lists no frame",
         (file,): "by one of --lmdb",
         (file, "--lmdb", store, "--root", tmp_path): "by one of --lmdb",
         (file, "--lmdb", tmp_path): "not an LMDB",

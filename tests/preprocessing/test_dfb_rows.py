@@ -109,6 +109,18 @@ def test_a_frame_that_is_real_and_fake_is_refused():
         listed(video("v", FRAME), video("v", FRAME, class_name="CelebDFv2_fake"))
 
 
+def test_a_video_that_is_real_and_fake_is_refused_whichever_frames_are_listed():
+    other = FRAME.replace("012", "015")
+    for there in (lambda path: True, lambda path: False):
+        with pytest.raises(InputError, match="id0_0000 is listed as real and as fake"):
+            listed(video("id0_0000", FRAME), video("id0_0000", other, class_name="CelebDFv2_fake"), there=there)
+    folder = [video(name, f"X/{name}.png", class_name=f"CelebDFv2_{name}") for name in ("real", "fake")]
+    assert [row.label for row in rows_of(listed(*folder))] == [0, 1], "images of one folder are videos of their own"
+    assert len(rows_of(listed(video("v"), video("v", class_name="CelebDFv2_fake")))) == 2
+    trees = [video("v", f"{name}/X/frames/v/0.png", class_name=f"CelebDFv2_{name}") for name in ("real", "fake")]
+    assert len(rows_of(listed(*trees, name="X"))) == 2
+
+
 def test_of_a_video_in_several_splits_the_test_sets_copy_stays():
     frames = [f"UADFV/fake/frames/v/{number}.png" for number in range(2)]
     videos = [video("v", *frames, split=split, class_name="UADFV_Fake") for split in ("train", "val", "test")]
