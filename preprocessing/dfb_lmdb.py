@@ -112,7 +112,7 @@ def adopt_lmdb(source: Path, folder: Path, on_progress: Progress | None = None) 
     source = source.resolve()
     if source.is_relative_to(folder.resolve()):
         return source.relative_to(folder.resolve()).as_posix()
-    file, place = source / "data.mdb", folder / source.name
+    file, place = (source / "data.mdb").resolve(), folder / source.name
     if place.exists():
         if not _is_same(file, place / "data.mdb"):
             raise InputError(f"{place} is there already and is another store; choose another --data")

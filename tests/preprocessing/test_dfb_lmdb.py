@@ -90,6 +90,18 @@ def foreign(folder: Path, content: bytes = b"pixels") -> Path:
     return folder
 
 
+def test_an_lmdb_whose_file_is_a_link_is_taken_by_what_the_link_leads_to(tmp_path: Path):
+    source = foreign(tmp_path / "blobs")
+    linked = tmp_path / "snapshot" / "D_lmdb"
+    linked.mkdir(parents=True)
+    (linked / "data.mdb").symlink_to(Path("..") / ".." / "blobs" / "data.mdb")
+    for _ in range(2):
+        assert adopt_lmdb(linked, tmp_path / "data" / "dfb") == "D_lmdb"
+    taken = tmp_path / "data" / "dfb" / "D_lmdb" / "data.mdb"
+    assert not taken.is_symlink()
+    assert taken.samefile(source / "data.mdb")
+
+
 def test_an_lmdb_comes_in_without_a_copy_and_only_once(tmp_path: Path):
     (tmp_path / "bench").mkdir()
     source = foreign(tmp_path / "bench" / "D_lmdb")
