@@ -45,19 +45,22 @@ class Labels:
         shipped = {name: int(entry.label) for name, entry in self._shipped.items()}
         self._known: dict[str, int] = {**shipped, **LABELS, **(given or {})}
 
+    def find(self, name: str) -> int | None:
+        """The label of a class, None if no dictionary has that name."""
+        endings = (label for ending, label in ENDINGS.items() if name.removesuffix(ending) not in (name, ""))
+        return self._known[name] if name in self._known else next(endings, None)
+
     def label(self, name: str) -> int:
         """The label of a class.
 
         Raises:
             InputError: no dictionary has that name.
         """
-        if name in self._known:
-            return self._known[name]
-        for ending, label in ENDINGS.items():
-            if name.removesuffix(ending) not in (name, ""):
-                return label
-        error = unknown("class", name, self._known)
-        raise InputError(f"{error} (to say what it is: --label '{name}=0' for real, '{name}=1' for fake)")
+        label = self.find(name)
+        if label is None:
+            error = unknown("class", name, self._known)
+            raise InputError(f"{error} (to say what it is: --label '{name}=0' for real, '{name}=1' for fake)")
+        return label
 
     def method(self, name: str, label: int) -> str:
         """The manipulation that a class name stands for, "real" for a real class."""

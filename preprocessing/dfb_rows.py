@@ -94,7 +94,8 @@ def list_rows(
         on_progress: called with (videos done, videos in all).
 
     Raises:
-        InputError: an unknown class, a path that leaves its root, or a video or a frame that is real and fake.
+        InputError: an unknown class, a label against its class, a path that leaves its root, or a video or a frame that
+            is real and fake.
     """
     listing = Listing()
     split_of: dict[str, str] = {}
@@ -136,6 +137,10 @@ def _base_row(
     level = video.compression or next((part for part in folder if part in levels), "")
     ending = folder if folder[-1:] == [video.name] else [*folder, video.name]
     label = labels.label(video.label_name)
+    if labels.find(video.class_name) not in (label, None):
+        raise InputError(
+            f"{name}: {video.name} has the label {video.label_name} below {video.class_name}; one is real, one is fake"
+        )
     return Row(
         dataset=name,
         split=video.split,

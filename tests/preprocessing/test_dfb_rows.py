@@ -121,6 +121,16 @@ def test_a_video_that_is_real_and_fake_is_refused_whichever_frames_are_listed():
     assert len(rows_of(listed(*trees, name="X"))) == 2
 
 
+def test_a_label_against_its_class_is_refused():
+    against = ListedVideo("CelebDFv2_real", "CelebDFv2_fake", "test", "", "v", (FRAME,))
+    with pytest.raises(
+        InputError, match="v has the label CelebDFv2_fake below CelebDFv2_real; one is real, one is fake"
+    ):
+        listed(against)
+    (only,) = rows_of(listed(ListedVideo("a class of one's own", "CelebDFv2_fake", "test", "", "v", (FRAME,))))
+    assert (only.class_name, only.label) == ("a class of one's own", 1)
+
+
 def test_of_a_video_in_several_splits_the_test_sets_copy_stays():
     frames = [f"UADFV/fake/frames/v/{number}.png" for number in range(2)]
     videos = [video("v", *frames, split=split, class_name="UADFV_Fake") for split in ("train", "val", "test")]
