@@ -26,6 +26,7 @@ POOL: Mapping[str, tuple[str, ...]] = {
 }
 POOL_NAME = "FaceForensics++"
 UNMASKED = "FF-FH"
+UNSPLIT = ("DeepFakeDetection", "UADFV")  # without an official split
 BACKSLASH = "\\"
 # JSON can spell halves of characters, which no file name and no LMDB key can hold.
 HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
@@ -66,7 +67,8 @@ def selections(name: str, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def to_dfb_json(name: str, rows: pd.DataFrame, separator: str = BACKSLASH, prefix: str = "") -> dict[str, Any]:
     """Rows nested as {NAME: {class: {split: {[compression:] {video: {label, frames, masks}}}}}}.
 
-    The level of compression and the masks are there for the sets of `POOL` alone. Videos are named as at the end of
+    The level of compression and the masks are there for the sets of `POOL` alone. Of `UNSPLIT` sets, which are test
+    here, every video is in every split. Videos are named as at the end of
     their id, and by all of it where two of a class share a name.
 
     Args:
@@ -80,19 +82,21 @@ def to_dfb_json(name: str, rows: pd.DataFrame, separator: str = BACKSLASH, prefi
     """
     is_levelled = name in POOL
     _check_levels(name, rows, is_levelled)
+    is_unsplit = name in UNSPLIT and set(rows["split"].unique()) == {"test"}
     nested: dict[str, Any] = {}
     for video_id, unordered in rows.groupby("video_id", sort=False):
         frames = unordered.sort_values("frame", kind="stable")
         first = frames.iloc[0]
-        node = nested.setdefault(first["class_name"], {}).setdefault(first["split"], {})
-        if is_levelled:
-            node = node.setdefault(first["compression"], {})
         keys = frames["key"].tolist()
         video = {"label": first["class_name"], "frames": [prefix + spell(key, separator) for key in keys]}
         if is_levelled and first["label"] == 1 and first["class_name"] != UNMASKED:
             video["masks"] = [prefix + spell(mask, separator) for key in keys for mask in sibling_keys(key)[1:]]
         short = str(video_id).rpartition("/")[2]
-        node[str(video_id) if short in node else short] = video
+        for split in SPLITS if is_unsplit else [first["split"]]:
+            node = nested.setdefault(first["class_name"], {}).setdefault(split, {})
+            if is_levelled:
+                node = node.setdefault(first["compression"], {})
+            node[str(video_id) if short in node else short] = video
     return {name: nested}
 
 
@@ -103,7 +107,7 @@ def read_dfb_json(path: Path) -> tuple[str, list[ListedVideo]]:
         InputError: not such a JSON, or a name that cannot be a file's.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         document = json.loads(text)
         if HALF_CHARACTER.search(text):
             json.dumps(document, ensure_ascii=False).encode()

@@ -151,7 +151,7 @@ def _walk(base: Path) -> Iterator[tuple[Path, list[Path] | None]]:
     while waiting:
         folder = waiting.pop()
         with os.scandir(folder) as entries:
-            inside = list(entries)
+            inside = [entry for entry in entries if not entry.name.startswith(".")]  # what systems leave behind
         folders = sorted((Path(entry.path) for entry in inside if _is_folder_below(entry)), reverse=True)
         files = sorted((Path(entry.path) for entry in inside if entry.is_file()), key=natural_key)
         waiting += [path for path in folders if path.name not in BESIDE]

@@ -288,6 +288,8 @@ def test_copies_in_train_and_val_are_left_out_and_said_in_one_line(assay, tmp_pa
     answer = assay("data", "import", file, "--lmdb", store, "--data", tmp_path / "data")
     assert "videos left out, since the test set or else val has them too: 2 of train, 2 of val" in answer.out
     assert set(read_manifest(manifest_path(tmp_path / "data", "dfb", "UADFV"))["split"]) == {"test"}
+    assert assay("data", "export", "UADFV", "--data", tmp_path / "data", "--out", tmp_path / "out").code == 0
+    assert json.loads((tmp_path / "out" / "UADFV.json").read_text()) == json.loads(file.read_text())
 
 
 def test_some_frames_missing_are_counted_and_all_missing_are_refused(assay, tmp_path: Path):

@@ -47,6 +47,21 @@ def test_the_nesting_is_deepfakebenchs():
     }
 
 
+def test_sets_without_an_official_split_are_in_every_split():
+    real = plain(
+        row("v/01__exit", 0, class_name="DFD_real", label=0, compression="raw", key="F/frames/01__exit/000.png")
+    )
+    nested = to_dfb_json("DeepFakeDetection", real, "/")["DeepFakeDetection"]["DFD_real"]
+    assert list(nested) == ["train", "val", "test"]
+    assert (
+        nested["train"]
+        == nested["val"]
+        == nested["test"]
+        == {"raw": {"01__exit": {"label": "DFD_real", "frames": ["F/frames/01__exit/000.png"]}}}
+    )
+    assert list(to_dfb_json("Other", real.assign(compression=""), "/")["Other"]["DFD_real"]) == ["test"]
+
+
 def test_levels_and_masks_are_for_the_sets_of_ffpp_alone():
     key = "Celeb-DF-v2/Celeb-synthesis/frames/id0_id1_0000/012.png"
     rows = plain(row("v/id0_id1_0000", 12, class_name="CelebDFv2_fake", label=1, compression="", key=key))

@@ -328,3 +328,11 @@ def test_part_names_are_unique_among_all_data_sets():
             owners.setdefault(part, []).append(name)
     assert not {part: by for part, by in owners.items() if len(by) > 1 or (part in names and part != by[0])}
     assert {"FF-DF", "FaceShifter", "FSAll_ff", "simswap_cdf", "CollabDiff", "DiFF-T2I"} <= owners.keys()
+
+
+def test_what_systems_leave_behind_is_no_media(tmp_path: Path):
+    tree(tmp_path, "real/a.mp4", "real/.cache/b.mp4", "fake/c/")
+    (tmp_path / "real/._a.mp4").write_bytes(b"resource fork")
+    (tmp_path / "fake/c/.DS_Store").write_bytes(b"x")
+    clips = clips_of("UADFV", tmp_path)
+    assert {name: clip.skip for name, clip in clips.items()} == {"real/a": "", "fake/c": EMPTY}
