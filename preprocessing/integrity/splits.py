@@ -11,8 +11,8 @@ from preprocessing.layouts.media import SPLITS
 def find_repeated(clips: Sequence[Clip]) -> Iterator[Finding]:
     """The same media listed in two splits.
 
-    Media of one file name in several splits are told as well: they may be numbered alike, or be one video that was
-    encoded again, which no comparison of bytes finds.
+    Media of one file name in several splits are told as well. If the people in them are known to be the same, they are
+    one video, made or encoded twice, which no comparison of bytes finds; else they may just be numbered alike.
 
     Args:
         clips: usable ones.
@@ -25,11 +25,15 @@ def find_repeated(clips: Sequence[Clip]) -> Iterator[Finding]:
     repeated = tuple(f"{name} ({', '.join(found)})" for name, found in splits.items() if len(found) > 1)
     if repeated:
         yield Finding("splits", "invalid", "media that are in more than one split", repeated)
-    alike = tuple(
-        ", ".join(sorted({clip.name for clip in same}))
+    across = [
+        same
         for same in of_stem.values()
         if len({clip.name for clip in same}) > 1 and len({clip.split for clip in same}) > 1
-    )
+    ]
+    twice = _named([same for same in across if _show_the_same(same)])
+    alike = _named([same for same in across if not _show_the_same(same)])
+    if twice:
+        yield Finding("splits", "warning", "videos of the same name and people in several splits", twice)
     if alike:
         yield Finding("splits", "info", "media of one name in several splits, numbered alike or encoded again", alike)
 
@@ -56,6 +60,16 @@ def find_shared_identities(clips: Sequence[Clip]) -> Iterator[Finding]:
             f"in {concerned} of {len(among)} media of {split}"
         )
         yield Finding("identities", "warning", message, tuple(sorted(shared)))
+
+
+def _show_the_same(clips: Sequence[Clip]) -> bool:
+    """Whether the people in all clips are known, and the same."""
+    people = {(clip.identity_target, clip.identity_source) for clip in clips}
+    return len(people) == 1 and people != {("", "")}
+
+
+def _named(groups: Sequence[Sequence[Clip]]) -> tuple[str, ...]:
+    return tuple(", ".join(sorted({clip.name for clip in same})) for same in groups)
 
 
 def _identities(clip: Clip) -> set[str]:

@@ -16,6 +16,14 @@ def test_files_of_one_name_in_two_splits_are_told_but_not_invalid():
     ]
 
 
+def test_a_video_that_was_made_again_for_another_split_is_known_by_its_people():
+    people = {"identity_target": "020", "identity_source": "021"}
+    clips = [clip("DF40_train/a/020_021", "train", 1, **people), clip("DF40/a/ff/020_021", "test", 1, **people)]
+    assert [(each.severity, each.examples) for each in find_repeated(clips)] == [
+        ("warning", ("DF40/a/ff/020_021, DF40_train/a/020_021",))
+    ]
+
+
 def test_identities_count_as_targets_and_as_sources():
     clips = [
         clip("a", "train", identity_target="1"),
