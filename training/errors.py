@@ -8,3 +8,7 @@ class TrainingError(InputError):
 
     One sentence for the user, as with any `InputError`; what was saved before stays and can be resumed from.
     """
+
+
+class PseudoFakeError(InputError):
+    """No pseudo-fake can be made of a face: its landmarks do not outline one, or not inside the image."""
