@@ -57,6 +57,11 @@ def brightness_contrast(image: Image, brightness: float, contrast: float) -> Ima
     return _apply_curve(image, _LEVELS * (1 + contrast) + 255 * brightness)
 
 
+def rgb_shift(image: Image, red: float, green: float, blue: float) -> Image:
+    """Add levels to each channel, rounded and clipped."""
+    return _apply_curve(image, _LEVELS[:, None] + np.array([red, green, blue]))
+
+
 def hue_saturation(image: Image, hue: float, saturation: float, value: float) -> Image:
     """Shift hue, saturation and value in 8-bit HSV: hue, 0..179, goes round, the others are clipped to 0..255."""
     curves = np.stack([(_LEVELS + round(hue)) % 180, _LEVELS + saturation, _LEVELS + value], axis=1)
@@ -84,6 +89,25 @@ def fancy_pca(image: Image, alphas: npt.NDArray[np.float64]) -> Image:
     eigenvalues, vectors = np.linalg.eigh(covariance)
     vectors *= np.copysign(1.0, vectors.sum(axis=0))
     return _apply_curve(image, _LEVELS[:, None] + 255 * (vectors @ (alphas * eigenvalues)))
+
+
+def sharpen(image: Image, alpha: float, lightness: float) -> Image:
+    """(1 - alpha) * image + alpha * (lightness * image + edges), rounded and clipped.
+
+    The edges are eight times a pixel less its eight neighbours, with the image reflected at its border. A flat area
+    keeps its level at lightness 1 and gets darker below.
+    """
+    kernel = np.full((3, 3), -alpha)
+    kernel[1, 1] = 1 - alpha + alpha * (8 + lightness)
+    return cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+
+
+def downscale(image: Image, factor: int) -> Image:
+    """Shrink by `factor`, taking every factor-th pixel, and enlarge again linearly: detail lost, size kept."""
+    height, width = image.shape[:2]
+    small_size = (max(width // factor, 1), max(height // factor, 1))
+    small = cv2.resize(image, small_size, interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def jpeg(image: Image, quality: int) -> Image:

@@ -88,6 +88,50 @@ def test_hue_goes_round_and_saturation_fades():
     np.testing.assert_array_equal(operators.hue_saturation(red, 0, 0, -55)[0, 0], (200, 0, 0))
 
 
+@given(st.tuples(*[st.floats(-300, 300)] * 3))
+@settings(max_examples=30, deadline=None)
+def test_rgb_shift_is_its_formula(shifts):
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    expected = np.clip(np.rint(ramp.astype(float) + shifts), 0, 255)
+    np.testing.assert_array_equal(operators.rgb_shift(ramp, *shifts), expected)
+
+
+@given(st.floats(0, 1), st.floats(0, 2))
+@settings(max_examples=30, deadline=None)
+def test_sharpening_weighs_the_image_against_its_edges(alpha, lightness):
+    pixels = np.random.default_rng(5).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    padded = np.pad(pixels.astype(float), ((1, 1), (1, 1), (0, 0)), mode="reflect")
+    neighbourhood = sum(padded[y : y + 9, x : x + 12] for y in range(3) for x in range(3))
+    edges = 9 * pixels.astype(float) - neighbourhood
+    expected = np.clip((1 - alpha) * pixels + alpha * (lightness * pixels + edges), 0, 255)
+    np.testing.assert_allclose(operators.sharpen(pixels, alpha, lightness), expected, atol=0.51)
+
+
+def test_sharpening_by_nothing_is_the_identity(image):
+    np.testing.assert_array_equal(operators.sharpen(image, 0, 0.5), image)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_downscaling_keeps_every_factor_th_pixel(image, factor):
+    """Between the kept pixels, which lie (factor - 1) / 2 further on, values are interpolated linearly."""
+    x = (np.arange(SIZE) + 0.5) / factor - 0.5
+    low = np.clip(np.floor(x), 0, SIZE // factor - 1).astype(int)
+    high = np.minimum(low + 1, SIZE // factor - 1)
+    weight = np.clip(x - low, 0, 1)[:, None, None]
+    kept = image[::factor, ::factor].astype(float)
+    rows = kept[low] * (1 - weight) + kept[high] * weight
+    columns = rows.swapaxes(0, 1)
+    expected = (columns[low] * (1 - weight) + columns[high] * weight).swapaxes(0, 1)
+    np.testing.assert_allclose(operators.downscale(image, factor), expected, atol=1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (33, 50)])
+def test_downscaling_keeps_the_size_and_by_one_the_pixels(shape):
+    pixels = np.random.default_rng(6).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    assert operators.downscale(pixels, 4).shape == pixels.shape
+    np.testing.assert_array_equal(operators.downscale(pixels, 1), pixels)
+
+
 def test_fancy_pca_adds_the_principal_colour(image):
     flat = image.reshape(-1, 3) / 255.0
     values, vectors = np.linalg.eigh(np.cov(flat.T, bias=True))
