@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from benchmark.preprocess import describe, whole_of
+from benchmark.describe import describe, whole_of
 from config.schema import DatasetConfig
 from preprocessing import LAYOUT
 

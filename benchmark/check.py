@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from benchmark.preprocess import describe, whole_of
+from benchmark.describe import describe, whole_of
 from benchmark.progress import progress
 from config.errors import unknown
 from config.load import load_config

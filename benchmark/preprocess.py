@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from benchmark.describe import describe
 from benchmark.progress import progress
-from config.errors import InputError, nearest, unknown
-from config.load import config_names, load_config
-from config.schema import DatasetConfig, Profile
+from config.load import load_config
+from config.schema import Profile
 from preprocessing.landmarks import predictor_of
 from preprocessing.manifest import coverage, manifest_meta
 from preprocessing.pipeline import manifest_path, preprocess
@@ -59,40 +59,6 @@ def preprocess_dataset(
     whole = manifest_path(data, crops.name, config.name)
     _say_coverage(rows, config.name, share.manifest(whole) if share else whole, console)
     return rows
-
-
-def describe(dataset: str) -> DatasetConfig:
-    """The description of a data set: a shipped one, a YAML file's, or that of a CSV with the columns path and label.
-
-    Raises:
-        InputError: there is none of that name; a part of a data set is not made by itself.
-    """
-    given = Path(dataset)
-    if given.suffix.lower() == ".csv":
-        if not given.is_file():
-            raise InputError(f"no such list of media: {given}")
-        return DatasetConfig(
-            name=given.stem, title=f"media of {given.name}", layout="csv", listing=str(given.resolve())
-        )
-    whole = whole_of(dataset)
-    if whole is not None:
-        raise InputError(f"{dataset} is a part of {whole}: preprocess that, and {dataset} can be trained and tested on")
-    known = [*config_names(DatasetConfig), *_owner_of_parts()]
-    if given.suffix not in {".yaml", ".yml"} and dataset not in known and nearest(dataset, known):
-        raise unknown("data set", dataset, known)
-    return load_config(DatasetConfig, dataset)
-
-
-def whole_of(part: str) -> str | None:
-    """The shipped data set that has a part of this name; None if there is none, or the name is a data set's own."""
-    return _owner_of_parts().get(part)
-
-
-def _owner_of_parts() -> dict[str, str]:
-    """The shipped data set of each part that is not called as a data set itself is."""
-    names = config_names(DatasetConfig)
-    owners = ((part, name) for name in names for part in load_config(DatasetConfig, name).parts)
-    return {part: name for part, name in owners if part not in names}
 
 
 def merge_dataset(dataset: str, data: Path, *, profile: str, console: Console) -> pd.DataFrame:

@@ -1,0 +1,41 @@
+"""Which data set a name, a YAML file or a CSV on the command line means."""
+
+from pathlib import Path
+
+from config.errors import InputError, nearest, unknown
+from config.load import config_names, load_config
+from config.schema import DatasetConfig
+
+
+def describe(dataset: str) -> DatasetConfig:
+    """The description of a data set: a shipped one, a YAML file's, or that of a CSV with the columns path and label.
+
+    Raises:
+        InputError: there is none of that name; a part of a data set is not made by itself.
+    """
+    given = Path(dataset)
+    if given.suffix.lower() == ".csv":
+        if not given.is_file():
+            raise InputError(f"no such list of media: {given}")
+        return DatasetConfig(
+            name=given.stem, title=f"media of {given.name}", layout="csv", listing=str(given.resolve())
+        )
+    whole = whole_of(dataset)
+    if whole is not None:
+        raise InputError(f"{dataset} is a part of {whole}: preprocess that, and {dataset} can be trained and tested on")
+    known = [*config_names(DatasetConfig), *_owner_of_parts()]
+    if given.suffix not in {".yaml", ".yml"} and dataset not in known and nearest(dataset, known):
+        raise unknown("data set", dataset, known)
+    return load_config(DatasetConfig, dataset)
+
+
+def whole_of(part: str) -> str | None:
+    """The shipped data set that has a part of this name; None if there is none, or the name is a data set's own."""
+    return _owner_of_parts().get(part)
+
+
+def _owner_of_parts() -> dict[str, str]:
+    """The shipped data set of each part that is not called as a data set itself is."""
+    names = config_names(DatasetConfig)
+    owners = ((part, name) for name in names for part in load_config(DatasetConfig, name).parts)
+    return {part: name for part, name in owners if part not in names}
