@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from config.errors import InputError
-from config.load import config_names, load_config
+from config.load import config_names, load_config, variant_names
+from config.pseudofake import PseudoFakeConfig
 from config.registry import Registry
 from config.schema import DatasetConfig
 
@@ -21,6 +22,13 @@ def names(kind: str) -> Iterator[tuple[str, str]]:
             parts = [part for part in config.parts if part != name]
             if parts:
                 yield "", f"  parts: {' '.join(parts)}"
+        return
+    if kind == "pseudofakes":
+        for name in config_names(PseudoFakeConfig):
+            yield name, load_config(PseudoFakeConfig, name).title
+            variants = variant_names(PseudoFakeConfig, name)
+            if variants:
+                yield "", f"  variants: {' '.join(variant.partition('/')[2] for variant in variants)}"
         return
     registry = _registry(kind)
     yield from ((name, registry.about(name)) for name in registry.names())

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from config.base import Schema
 from config.errors import InputError, unknown
-from config.schema import DEAD_DETECTOR_KEYS, DatasetConfig, DetectorConfig, Profile, Schema
+from config.pseudofake import PseudoFakeConfig
+from config.schema import DEAD_DETECTOR_KEYS, DatasetConfig, DetectorConfig, Profile
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -21,13 +23,17 @@ FOLDERS: dict[type[Schema], str] = {
     DetectorConfig: "detectors",
     DatasetConfig: "datasets",
     Profile: "preprocessing",
+    PseudoFakeConfig: "pseudofakes",
 }
 KINDS: dict[type[Schema], str] = {
     DetectorConfig: "detector",
     DatasetConfig: "data set",
     Profile: "preprocessing profile",
+    PseudoFakeConfig: "pseudo-fake",
 }
 
+YAML = {".yaml", ".yml"}
+BASE, VARIANTS = "base", "variants"  # keys of files, which no schema has
 MOST_VALUES = 100_000  # of a YAML file, its aliases written out
 
 
@@ -36,19 +42,28 @@ def config_names(schema: type[Schema]) -> list[str]:
     return sorted(path.stem for path in _folder(schema).glob("*.yaml"))
 
 
+def variant_names(schema: type[Schema], name: str) -> list[str]:
+    """Names of the variants that a shipped file holds, as `load_config` takes them: "NAME/VARIANT"."""
+    path = _folder(schema) / f"{name}.yaml"
+    return [f"{name}/{variant}" for variant in _variants(read_yaml(path), str(path))]
+
+
 def load_config(schema: type[S], name_or_path: str | Path, overrides: Iterable[str] = ()) -> S:
     """Read, override and validate a configuration.
 
+    A file may begin from another one, which its key `base` names, and hold `variants` of itself by name; both say only
+    what is different. A detector's `pseudofake` may be a name as well.
+
     Args:
         schema: what the file describes.
-        name_or_path: a name that ships with Assay ("xception"), or the path of a YAML file.
+        name_or_path: a name that ships with Assay ("xception", "adfd_table7/alpha"), or the path of a YAML file.
         overrides: assignments "a.b=value"; the value is read as YAML.
 
     Raises:
         InputError: no such file, not YAML, an unknown key, or a value of the wrong type.
     """
-    path = _find(schema, name_or_path)
-    return _resolve(schema, read_yaml(path), overrides, str(path))
+    raw, where = _read(schema, name_or_path)
+    return _resolve(schema, raw, overrides, where)
 
 
 def parse_config(schema: type[S], text: str, overrides: Iterable[str] = (), where: str = "the configuration") -> S:
@@ -122,30 +137,87 @@ def to_yaml(config: BaseModel) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def _read(
+    schema: type[Schema], name_or_path: str | Path, built_on: tuple[Path, ...] = ()
+) -> tuple[dict[str, Any], str]:
+    """A file's keys on top of those of its base, then those of the variant that the name asks for; and its path."""
+    path, variant = _find(schema, name_or_path)
+    raw = read_yaml(path)
+    if path in built_on:
+        raise InputError(f"{path}: base: the file is built on itself")
+    changes = _variants(raw, str(path)).get(variant, {})
+    raw.pop(VARIANTS, None)
+    base = raw.pop(BASE, None)
+    if base is not None:
+        raw = merged(_read(schema, _beside(path, base), (*built_on, path))[0], raw)
+    return merged(raw, changes), str(path)
+
+
+def _variants(raw: Mapping[str, Any], where: str) -> dict[str, Mapping[str, Any]]:
+    """The variants that a file holds, by name."""
+    variants = raw.get(VARIANTS, {})
+    if not isinstance(variants, dict) or not all(isinstance(changes, dict) for changes in variants.values()):
+        raise InputError(f"{where}: variants: expected names, and keys with values for each")
+    return variants
+
+
+def _beside(path: Path, base: Any) -> str | Path:
+    """What a file's `base` means: a name, or a YAML file relative to it."""
+    if not isinstance(base, str):
+        raise InputError(f"{path}: base: expected a name or a YAML file, not {base!r}")
+    return path.parent / base if Path(base).suffix in YAML else base
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of `base` in which `changes` take precedence, key by key at every depth."""
+    result = dict(base)
+    for key, value in changes.items():
+        below = result.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = merged(below, value)
+        result[key] = value
+    return result
+
+
 def _resolve(schema: type[S], raw: dict[str, Any], overrides: Iterable[str], where: str) -> S:
     if schema is DetectorConfig:
         _drop_dead_keys(raw, where)
+    _expand(raw)
     config = validate(schema, raw, where)
     for assignment in overrides:
         _assign(raw, assignment)
+        _expand(raw)
         config = validate(schema, raw, f"--set {assignment}")
     return config
+
+
+def _expand(raw: dict[str, Any]) -> None:
+    """Put what it stands for in the place of a detector's `pseudofake: NAME`, or of a `base` in it."""
+    value = raw.get("pseudofake")
+    if isinstance(value, str):
+        value = {BASE: value}
+    if isinstance(value, dict) and BASE in value:
+        base = _beside(Path("."), value[BASE])
+        raw["pseudofake"] = merged(_read(PseudoFakeConfig, base)[0], {k: v for k, v in value.items() if k != BASE})
 
 
 def _folder(schema: type[Schema]) -> Path:
     return Path(__file__).parent / FOLDERS[schema]
 
 
-def _find(schema: type[Schema], name_or_path: str | Path) -> Path:
-    shipped = _folder(schema) / f"{name_or_path}.yaml"
-    if str(name_or_path) in config_names(schema):
-        return shipped
+def _find(schema: type[Schema], name_or_path: str | Path) -> tuple[Path, str]:
+    """The file that a name or a path means, and which of its variants, "" for none."""
+    known = config_names(schema)
+    name, _, variant = str(name_or_path).partition("/")
+    if name in known and str(name_or_path) in (name, *variant_names(schema, name)):
+        return _folder(schema) / f"{name}.yaml", variant
     given = Path(name_or_path)
-    if given.suffix in {".yaml", ".yml"}:
+    if given.suffix in YAML:
         if not given.is_file():
             raise InputError(f"no such {KINDS[schema]} file: {given}")
-        return given
-    raise unknown(KINDS[schema], str(name_or_path), config_names(schema))
+        return given, ""
+    variants = variant_names(schema, name) if name in known and variant else []
+    raise unknown(KINDS[schema], str(name_or_path), variants or known)
 
 
 def _assign(raw: dict[str, Any], assignment: str) -> None:

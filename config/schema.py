@@ -2,20 +2,12 @@
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Triple = tuple[float, float, float]
-
-
-class Schema(BaseModel):
-    """Base of all schemas: unknown keys are refused, values are immutable once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+from config.base import Positive, Probability, Schema, Share, Triple
+from config.pseudofake import PseudoFakeConfig
 
 
 class BackboneConfig(Schema):
@@ -123,7 +115,8 @@ class DetectorConfig(Schema):
     """A detector and how it is trained: one YAML of config/detectors, with DeepfakeBench's keys.
 
     Keys that DeepfakeBench does not have: `options` (the method's own settings, checked by its class), `precision`,
-    `accumulate`, and `margins`, for loose crops only. `dataset_type` names the batch recipe. `nEpochs` epochs are run
+    `accumulate`, `margins`, for loose crops only, and `pseudofake`, for batch recipes that make fakes: a name (`assay
+    list pseudofakes`) or keys (config.pseudofake). `dataset_type` names the batch recipe. `nEpochs` epochs are run
     (DeepfakeBench runs one more).
     """
 
@@ -137,6 +130,7 @@ class DetectorConfig(Schema):
     train_dataset: list[str] = []
     test_dataset: list[str] = []
     dataset_type: str = "frames"
+    pseudofake: PseudoFakeConfig | None = None
     compression: Literal["raw", "c23", "c40"] = "c23"
     label_dict: dict[str, int] = {}
     frame_num: FrameCount = FrameCount()

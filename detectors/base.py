@@ -7,9 +7,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from config.base import Schema
 from config.errors import InputError
 from config.load import validate
-from config.schema import DetectorConfig, Schema
+from config.schema import DetectorConfig
 from detectors import BACKBONE, LOSSFUNC
 from detectors.backbones.base import Backbone
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from config.schema import Triple
+from config.base import Triple
 from preprocessing.clips import Image
 from preprocessing.landmarks import MIRROR
 

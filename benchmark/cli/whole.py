@@ -16,6 +16,7 @@ class Kind(StrEnum):
     backbones = "backbones"
     losses = "losses"
     recipes = "recipes"
+    pseudofakes = "pseudofakes"
     datasets = "datasets"
     layouts = "layouts"
     perturbations = "perturbations"

@@ -1,6 +1,7 @@
 """The loader: DeepfakeBench's files unchanged, typed overrides, the way back to YAML, one sentence for a mistake."""
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import InputError
-from config.load import config_names, load_config, parse_config, read_yaml, to_yaml, validate
+from config.load import config_names, load_config, parse_config, read_yaml, to_yaml, validate, variant_names
+from config.pseudofake import PseudoFakeConfig
 from config.schema import DEAD_DETECTOR_KEYS, Adam, DatasetConfig, DetectorConfig, Profile
 
 DFB = Path(__file__).resolve().parent.parent / "data" / "dfb_efficientnetb4.yaml"
@@ -260,3 +262,82 @@ def test_a_data_set_stays_below_its_root(changes, complaint):
     plain = load_config(DatasetConfig, "custom").model_dump()
     with pytest.raises(InputError, match=complaint):
         validate(DatasetConfig, plain | changes, "mine.yaml")
+
+
+def every_pseudo_fake() -> list[str]:
+    names = config_names(PseudoFakeConfig)
+    return names + [variant for name in names for variant in variant_names(PseudoFakeConfig, name)]
+
+
+@pytest.mark.parametrize("name", every_pseudo_fake())
+def test_every_pseudo_fake_is_valid_and_a_detector_carries_it_whole(name):
+    settings = load_config(PseudoFakeConfig, name)
+    detector = load_config(DetectorConfig, "xception", [f"pseudofake={name}"])
+    assert detector.pseudofake == settings
+    assert parse_config(DetectorConfig, to_yaml(detector)) == detector
+
+
+@pytest.mark.parametrize("name", [name for name in every_pseudo_fake() if "/" in name])
+def test_variants_of_a_table_differ(name):
+    table = name.partition("/")[0]
+    settings = [load_config(PseudoFakeConfig, variant) for variant in variant_names(PseudoFakeConfig, table)]
+    alike = [other for other in settings if other == load_config(PseudoFakeConfig, name)]
+    assert len(alike) == 1
+
+
+def test_rows_that_are_the_same_in_several_tables_are_the_method_itself():
+    same = ["adfd_table2/lal", "adfd_table5/all", "adfd_table6/either", "adfd_table7/dynamic"]
+    titles = {"title": ""}
+    sbi = load_config(PseudoFakeConfig, "sbi").model_copy(update=titles)
+    assert all(load_config(PseudoFakeConfig, name).model_copy(update=titles) == sbi for name in same)
+
+
+def test_a_base_is_a_name_or_a_file_beside_and_keys_replace_each_other_at_every_depth(tmp_path):
+    (tmp_path / "first.yaml").write_text("base: sbi\nmask: {kind: local}\nnearest: 7\n")
+    (tmp_path / "second.yaml").write_text("base: first.yaml\nmask: {inner_prob: 1}\nratios: [1]\n")
+    settings = load_config(PseudoFakeConfig, tmp_path / "second.yaml")
+    assert (settings.mask.kind, settings.mask.inner_prob, settings.nearest) == ("local", 1.0, 7)
+    assert settings.ratios == (1.0,)
+    assert settings.changes == load_config(PseudoFakeConfig, "sbi").changes
+
+
+def test_a_pseudo_fake_in_a_detector_may_change_a_preset():
+    config = load_config(
+        DetectorConfig, "xception", ["pseudofake={base: adfd, ratios: [1]}", "pseudofake.changes.colour=false"]
+    )
+    expected = load_config(PseudoFakeConfig, "adfd", ["ratios=[1]", "changes.colour=false"])
+    assert config.pseudofake == expected
+    assert load_config(DetectorConfig, "xception", ["pseudofake=sbi", "pseudofake=null"]).pseudofake is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("base: sbii", "unknown pseudo-fake 'sbii'; did you mean 'sbi'"),
+        ("base: [sbi]", "base: expected a name or a YAML file, not ['sbi']"),
+        ("base: self.yaml", "the file is built on itself"),
+        ("base: other.yaml", "no such pseudo-fake file"),
+        ("variants: [sbi]", "variants: expected names, and keys with values for each"),
+        ("variants: {a: 3}", "variants: expected names, and keys with values for each"),
+        ("boundary: {kernel: 4}", "kernel: expected an odd number of pixels, not 4"),
+        ("mask: {lal: []}", "mask.lal: tuple should have at least 1 item"),
+        ("mask: {lal: [facehul]}", "mask.lal.0: input should be 'dfl_full'"),
+        ("reconstruction: {autoencoder: 0.7, super_resolution: 0.4}", "add up to more than 1"),
+        ("{source: partner, reconstruction: {autoencoder: 0.1}}", "a partner's face is not reconstructed"),
+        ("face_sizes: [9, 3]", "expected the smallest and the largest width, not [9, 3]"),
+        ("ratios: [0]", "ratios.0: input should be greater than 0"),
+    ],
+)
+def test_a_wrong_pseudo_fake_is_refused_in_a_sentence(tmp_path, text, expected):
+    path = tmp_path / "self.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=re.escape(expected)):
+        load_config(PseudoFakeConfig, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("adfd_table7/alfa", "adfd_table7/alpha"), ("sbi/x", "sbi"), ("adfd_tabel7", "adfd_table7")]
+)
+def test_an_unknown_variant_is_answered_with_the_nearest(name, nearest):
+    with pytest.raises(InputError, match=f"did you mean '{nearest}'"):
+        load_config(PseudoFakeConfig, name)

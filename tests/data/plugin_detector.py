@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from config.schema import Schema
+from config.base import Schema
 from detectors import DETECTOR
 from detectors.base import AbstractDetector, DataDict
 

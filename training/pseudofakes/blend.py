@@ -1,20 +1,20 @@
 """How a pseudo-fake's source and target become one image: colour transfer and blending."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from preprocessing.clips import Image
 from training.pseudofakes.blur import HardMask, SoftMask
 
-# Self-blended images' dynamic blending draws one of these; alpha blending is ratio 1.
-RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
 # Deviation in levels below which a channel is constant: rounding leaves some 1e-6, one other pixel of a million 1e-3.
 _CONSTANT = 1e-4
 
 
-def draw_ratio(rng: np.random.Generator) -> float:
-    """The ratio of dynamic blending: 1 half of the time, else 0.25, 0.5 or 0.75."""
-    return RATIOS[rng.integers(len(RATIOS))]
+def draw_ratio(ratios: Sequence[float], rng: np.random.Generator) -> float:
+    """One of the ratios, all equally likely: SBI's dynamic blending has 1 half of the time, else 0.25, 0.5 or 0.75."""
+    return ratios[int(rng.integers(len(ratios)))]
 
 
 def blend(source: Image, target: Image, mask: SoftMask, ratio: float = 1.0) -> Image:

@@ -9,15 +9,15 @@ the gap between plain convex hulls and Face X-ray's masks to it.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-BlurKind = Literal["gaussian", "average", "median"]
+from config.pseudofake import BlurKind
+
 # A mask as it is drawn, and with a soft boundary, 0 to 1.
-HardMask = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+HardMask = npt.NDArray[np.uint8 | np.float32]
 SoftMask = npt.NDArray[np.float32]
 
 # Ranges of the draws, ends included.

@@ -9,28 +9,23 @@ of the image. Left and right are those of the image. A mask is (H, W), 1 where t
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from config.pseudofake import LAL_KINDS, MTMS_KINDS, BbmgForm, Draw, LalKind, MtmsKind
 from preprocessing.landmarks import PARTS
 from preprocessing.margins import INNER_POINTS
 from training.errors import PseudoFakeError
+from training.pseudofakes.blur import HardMask, SoftMask
 
-Mask = npt.NDArray[np.uint8 | np.float32]
 Points = npt.NDArray[np.float64]
 Shape = tuple[int, int]
 
-LalKind = Literal["dfl_full", "extended", "components", "facehull"]
 Feature = Literal["left_eye", "right_eye", "nose", "mouth"]
-MtmsKind = Literal["hull", "rectangle", "eyes", "mouth", "eyes_mouth"]
-BbmgForm = Literal["glo", "narrowed", "full"]
-LAL_KINDS: tuple[LalKind, ...] = get_args(LalKind)
 FEATURES: tuple[Feature, ...] = get_args(Feature)
-MTMS_KINDS: tuple[MtmsKind, ...] = get_args(MtmsKind)
 
 NARROWED = 0.7
 """What BBMG's form "narrowed" leaves of the features' width and height; ADFD gives no figure."""
@@ -56,30 +51,11 @@ _COMPONENTS: tuple[tuple[int, ...], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """How a mask is drawn: the settings that ADFD compares in its Table 3.
-
-    Whatever the value, the mask comes out as 0 and 1 of its type; what LINE_AA draws between 0 and 255 becomes 0, as an
-    integer division would have it. OpenCV smooths the edges of 8-bit images only: in float32 both line types give the
-    same pixels.
-
-    Attributes:
-        line: OpenCV's line type of the edge.
-        dtype: of the mask; the blur that follows rounds to it.
-        value: what the inside is drawn with.
-    """
-
-    line: Literal["line_8", "line_aa"] = "line_8"
-    dtype: Literal["uint8", "float32"] = "float32"
-    value: Literal[1, 255] = 1
-
-
 _LAL_DRAW = Draw(value=255)
 _FACEHULL_DRAW = Draw(line="line_aa", value=255)
 
 
-def hull_mask(landmarks: npt.NDArray[Any], shape: Shape, draw: Draw) -> Mask:
+def hull_mask(landmarks: npt.NDArray[Any], shape: Shape, draw: Draw) -> HardMask:
     """The convex hull of all landmarks given.
 
     Args:
@@ -93,7 +69,7 @@ def hull_mask(landmarks: npt.NDArray[Any], shape: Shape, draw: Draw) -> Mask:
     return _filled([_checked(landmarks)], shape, draw)
 
 
-def lal_mask(kind: LalKind, landmarks: npt.NDArray[Any], shape: Shape, draw: Draw | None = None) -> Mask:
+def lal_mask(kind: LalKind, landmarks: npt.NDArray[Any], shape: Shape, draw: Draw | None = None) -> HardMask:
     """One of the landmark library's masks: a union of convex hulls, all but "facehull" of the first 68 landmarks.
 
     "dfl_full" and "components" are the face up to the brows in different parts, which cover the same pixels where the
@@ -101,7 +77,7 @@ def lal_mask(kind: LalKind, landmarks: npt.NDArray[Any], shape: Shape, draw: Dra
     "facehull" is the hull of all landmarks.
 
     Args:
-        kind: one of `LAL_KINDS`.
+        kind: which of the four.
         landmarks: (68, 2) or (81, 2).
         shape: height and width of the mask in pixels.
         draw: how it is drawn; None for float32 as in the library, which draws "facehull" alone with LINE_AA.
@@ -118,12 +94,18 @@ def lal_mask(kind: LalKind, landmarks: npt.NDArray[Any], shape: Shape, draw: Dra
     return _filled([points[list(group)] for group in groups], shape, draw or _LAL_DRAW)
 
 
-def random_lal_mask(landmarks: npt.NDArray[Any], shape: Shape, rng: np.random.Generator) -> Mask:
-    """`lal_mask` as in the library, of a kind out of `LAL_KINDS`, all equally likely."""
-    return lal_mask(LAL_KINDS[rng.integers(len(LAL_KINDS))], landmarks, shape)
+def random_lal_mask(
+    landmarks: npt.NDArray[Any],
+    shape: Shape,
+    rng: np.random.Generator,
+    kinds: Sequence[LalKind] = LAL_KINDS,
+    draw: Draw | None = None,
+) -> HardMask:
+    """`lal_mask` of one of the kinds, all equally likely."""
+    return lal_mask(kinds[int(rng.integers(len(kinds)))], landmarks, shape, draw)
 
 
-def local_mask(features: Sequence[Feature], landmarks: npt.NDArray[Any], shape: Shape, draw: Draw) -> Mask:
+def local_mask(features: Sequence[Feature], landmarks: npt.NDArray[Any], shape: Shape, draw: Draw) -> HardMask:
     """The union of facial features, each a line that is dilated by a diamond.
 
     An eye is the line between its corners, dilated by about its width; the mouth likewise, by a third; the nose is the
@@ -148,11 +130,11 @@ def random_features(rng: np.random.Generator) -> tuple[Feature, ...]:
     return tuple(FEATURES[index] for index in rng.choice(len(FEATURES), number, replace=False))
 
 
-def mtms_mask(kind: MtmsKind, landmarks: npt.NDArray[Any], shape: Shape, draw: Draw) -> Mask:
+def mtms_mask(kind: MtmsKind, landmarks: npt.NDArray[Any], shape: Shape, draw: Draw) -> HardMask:
     """One of FIA-USA's masks: macro, the hull or bounding box of the landmarks, or micro, that of eyes, mouth or both.
 
     Args:
-        kind: one of `MTMS_KINDS`.
+        kind: which of the five.
         landmarks: (68, 2) or (81, 2).
         shape: height and width of the mask in pixels.
         draw: how it is drawn.
@@ -171,12 +153,12 @@ def mtms_mask(kind: MtmsKind, landmarks: npt.NDArray[Any], shape: Shape, draw: D
     return _filled([points[list(group)] for group in groups], shape, draw)
 
 
-def random_mtms_kind(rng: np.random.Generator) -> MtmsKind:
-    """One of `MTMS_KINDS`, all equally likely."""
-    return MTMS_KINDS[rng.integers(len(MTMS_KINDS))]
+def random_mtms_kind(rng: np.random.Generator, kinds: Sequence[MtmsKind] = MTMS_KINDS) -> MtmsKind:
+    """One of the kinds, all equally likely."""
+    return kinds[int(rng.integers(len(kinds)))]
 
 
-def bbmg_parts(face: Mask, features: Mask, form: BbmgForm) -> tuple[Mask, ...]:
+def bbmg_parts(face: HardMask, features: HardMask, form: BbmgForm) -> tuple[HardMask, ...]:
     """The masks of BBMG that are blurred one by one, for `join_parts` to put together again.
 
     The features count where they lie in the face. The first part is the face without them. The second is the features
@@ -198,7 +180,7 @@ def bbmg_parts(face: Mask, features: Mask, form: BbmgForm) -> tuple[Mask, ...]:
     return rest, _narrowed(inside) if form == "narrowed" else inside
 
 
-def join_parts(blurred: Sequence[Mask]) -> Mask:
+def join_parts(blurred: Sequence[SoftMask]) -> SoftMask:
     """The largest value of all blurred parts at each pixel: what lies between two parts stays below 1."""
     return np.maximum.reduce(blurred)
 
@@ -218,7 +200,7 @@ def _checked(landmarks: npt.NDArray[Any]) -> Points:
     return points
 
 
-def _filled(outlines: Iterable[Points], shape: Shape, draw: Draw) -> Mask:
+def _filled(outlines: Iterable[Points], shape: Shape, draw: Draw) -> HardMask:
     """The union of the convex hulls of some points each, edges included, as far as they lie in the image."""
     canvas = np.zeros(shape, draw.dtype)
     for points in outlines:
@@ -262,7 +244,7 @@ def _distance(first: Points, second: Points) -> float:
     return float(np.linalg.norm(first - second))
 
 
-def _narrowed(mask: Mask) -> Mask:
+def _narrowed(mask: HardMask) -> HardMask:
     """A mask made smaller about its centroid; its values stay."""
     moments = cv2.moments(mask)
     if moments["m00"] == 0:

@@ -8,23 +8,25 @@ but less than one level. Results are rounded, as all operators here do; albument
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 
-from config.schema import Triple
+from config.base import Triple
+from config.pseudofake import Changes, Final
 from preprocessing import operators
 from preprocessing.clips import Image
-
-AppliedTo = Literal["source", "target", "both", "either"]
 
 RGB_PROB, RGB_LIMIT = 0.3, 20
 HSV_LIMIT = 0.3
 SOURCE_LIGHT_LIMIT, FINAL_LIGHT_LIMIT = 0.1, 0.3
-FINAL_HSV_PROB, FINAL_LIGHT_PROB, FINAL_JPEG_PROB = 0.3, 0.3, 0.5
 DOWNSCALE_FACTORS = (2, 4)
 SHARPEN_ALPHA, SHARPEN_LIGHTNESS = (0.2, 0.5), (0.5, 1.0)
 JPEG_QUALITY = (40, 100)
+LARGEST_NOISE, LARGEST_HOLE = 0.03, 0.25  # FIA-USA names the changes and gives no figures
+SMOOTHING = 5  # pixels of the kernel with which a shrunk face is smoothed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,9 @@ class Photometric:
         light: brightness b and contrast c: (1 + c) * image + 255 * b.
         downscale: factor by which detail is lost.
         sharpen: alpha and lightness of `operators.sharpen`.
+        noise: standard deviation of Gaussian noise as a share of the 255 levels, and the seed it is drawn with.
         quality: of a JPEG round trip.
+        hole: top, left, bottom and right of what turns black, as shares of height and width.
     """
 
     rgb: Triple | None = None
@@ -46,7 +50,9 @@ class Photometric:
     light: tuple[float, float] | None = None
     downscale: int | None = None
     sharpen: tuple[float, float] | None = None
+    noise: tuple[float, int] | None = None
     quality: int | None = None
+    hole: tuple[float, float, float, float] | None = None
 
 
 def apply(image: Image, changes: Photometric) -> Image:
@@ -61,62 +67,74 @@ def apply(image: Image, changes: Photometric) -> Image:
         image = operators.downscale(image, changes.downscale)
     if changes.sharpen is not None:
         image = operators.sharpen(image, *changes.sharpen)
+    if changes.noise is not None:
+        image = _noisy(image, *changes.noise)
     if changes.quality is not None:
         image = operators.jpeg(image, changes.quality)
-    return image
+    return _with_hole(image, changes)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceTransform:
-    """Changes that make source and target differ, before one is blended into the other.
-
-    Attributes:
-        colour: red, green and blue by up to 20 levels each in 3 of 10 draws; hue, saturation and value by up to 0.3
-            and brightness and contrast by up to 0.1 in each draw.
-        frequency: detail of a half or a quarter of the size, or sharpening; one of the two in each draw.
-        applied_to: which images are changed. `either` is the source or the target, each half of the time; with `both`
-            each has a draw of its own, as one in common would leave two copies of an image alike.
-    """
-
-    colour: bool = True
-    frequency: bool = True
-    applied_to: AppliedTo = "either"
-
-    def __call__(self, source: Image, target: Image, rng: np.random.Generator) -> tuple[Image, Image]:
-        """Source and target, each (H, W, 3) uint8 RGB, of which one or both are changed."""
-        applied_to = self.applied_to
-        if applied_to == "either":
-            applied_to = "source" if rng.random() < 0.5 else "target"
-        if applied_to != "target":
-            source = apply(source, self.draw(rng))
-        if applied_to != "source":
-            target = apply(target, self.draw(rng))
-        return source, target
-
-    def draw(self, rng: np.random.Generator) -> Photometric:
-        """The changes of one image."""
-        rgb = _rgb(rng) if self.colour and rng.random() < RGB_PROB else None
-        hsv = _hsv(rng) if self.colour else None
-        light = _light(rng, SOURCE_LIGHT_LIMIT) if self.colour else None
-        if not self.frequency:
-            return Photometric(rgb, hsv, light)
-        if rng.random() < 0.5:
-            return Photometric(rgb, hsv, light, downscale=int(rng.choice(DOWNSCALE_FACTORS)))
-        sharpen = (float(rng.uniform(*SHARPEN_ALPHA)), float(rng.uniform(*SHARPEN_LIGHTNESS)))
-        return Photometric(rgb, hsv, light, sharpen=sharpen)
+def apply_to_mask(mask: npt.NDArray[np.float32], changes: Photometric) -> npt.NDArray[np.float32]:
+    """The mask (H, W) of what still differs after the changes: 0 in their hole, elsewhere as it was."""
+    return _with_hole(mask, changes)
 
 
-def draw_final(rng: np.random.Generator) -> Photometric:
-    """Changes that real and fake share, after the blend: colours as above, each step in 3 of 10 draws; then JPEG.
+def change_one_or_both(
+    source: Image, target: Image, settings: Changes, rng: np.random.Generator
+) -> tuple[Image, Image]:
+    """Source and target, each (H, W, 3) uint8 RGB, of which one or both are changed."""
+    applied_to = settings.applied_to
+    if applied_to == "either":
+        applied_to = "source" if rng.random() < 0.5 else "target"
+    if applied_to != "target":
+        source = apply(source, draw_changes(settings, rng))
+    if applied_to != "source":
+        target = apply(target, draw_changes(settings, rng))
+    return source, target
 
-    Brightness and contrast change by up to 0.3; JPEG of quality 40 to 100 comes in every second draw.
-    """
+
+def draw_changes(settings: Changes, rng: np.random.Generator) -> Photometric:
+    """The changes of one image before the blend."""
+    rgb = _rgb(rng) if settings.colour and rng.random() < RGB_PROB else None
+    hsv = _hsv(rng) if settings.colour else None
+    light = _light(rng, SOURCE_LIGHT_LIMIT) if settings.colour else None
+    if not settings.frequency:
+        return Photometric(rgb, hsv, light)
+    if rng.random() < 0.5:
+        return Photometric(rgb, hsv, light, downscale=int(rng.choice(DOWNSCALE_FACTORS)))
+    sharpen = (float(rng.uniform(*SHARPEN_ALPHA)), float(rng.uniform(*SHARPEN_LIGHTNESS)))
+    return Photometric(rgb, hsv, light, sharpen=sharpen)
+
+
+def draw_final(settings: Final, rng: np.random.Generator) -> Photometric:
+    """Changes that real and fake share, after the blend; each step with its probability."""
     return Photometric(
-        rgb=_rgb(rng) if rng.random() < RGB_PROB else None,
-        hsv=_hsv(rng) if rng.random() < FINAL_HSV_PROB else None,
-        light=_light(rng, FINAL_LIGHT_LIMIT) if rng.random() < FINAL_LIGHT_PROB else None,
-        quality=int(rng.integers(*JPEG_QUALITY, endpoint=True)) if rng.random() < FINAL_JPEG_PROB else None,
+        rgb=_rgb(rng) if rng.random() < settings.rgb else None,
+        hsv=_hsv(rng) if rng.random() < settings.hsv else None,
+        light=_light(rng, FINAL_LIGHT_LIMIT) if rng.random() < settings.light else None,
+        quality=int(rng.integers(*JPEG_QUALITY, endpoint=True)) if rng.random() < settings.jpeg else None,
+        noise=(float(rng.uniform(0, LARGEST_NOISE)), int(rng.integers(2**32)))
+        if rng.random() < settings.noise
+        else None,
+        hole=_hole(rng) if rng.random() < settings.cutout else None,
     )
+
+
+def lose_resolution(image: Image, face: float, side: float) -> Image:
+    """The image as if its face had been made `side` pixels wide: shrunk so far, smoothed, and enlarged again.
+
+    A face that is smaller already is only smoothed (Li and Lyu, 2019: warping artefacts).
+
+    Args:
+        image: (H, W, 3) uint8.
+        face: width of the face in pixels.
+        side: width that it is brought to.
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, side / max(face, 1.0))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = operators.gaussian_blur(cv2.resize(image, size, interpolation=cv2.INTER_AREA), SMOOTHING)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _rgb(rng: np.random.Generator) -> Triple:
@@ -136,3 +154,28 @@ def _hsv(rng: np.random.Generator) -> tuple[int, int, int]:
 def _light(rng: np.random.Generator, limit: float) -> tuple[float, float]:
     brightness, contrast = rng.uniform(-limit, limit, 2).tolist()
     return brightness, contrast
+
+
+def _noise(rng: np.random.Generator) -> tuple[float, int]:
+    return float(rng.uniform(0, LARGEST_NOISE)), int(rng.integers(2**32))
+
+
+def _hole(rng: np.random.Generator) -> tuple[float, float, float, float]:
+    height, width = rng.uniform(0, LARGEST_HOLE, 2).tolist()
+    top, left = rng.uniform(0, 1 - height), rng.uniform(0, 1 - width)
+    return float(top), float(left), float(top + height), float(left + width)
+
+
+def _with_hole(image: npt.NDArray[Any], changes: Photometric) -> npt.NDArray[Any]:
+    if changes.hole is None:
+        return image
+    height, width = image.shape[:2]
+    top, left, bottom, right = np.rint(np.array(changes.hole) * (height, width, height, width)).astype(int).tolist()
+    holed = image.copy()
+    holed[top:bottom, left:right] = 0
+    return holed
+
+
+def _noisy(image: Image, deviation: float, seed: int) -> Image:
+    noise = np.random.default_rng(seed).standard_normal(image.shape, np.float32)
+    return np.clip(np.rint(image + noise * np.float32(255 * deviation)), 0, 255).astype(np.uint8)

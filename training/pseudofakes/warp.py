@@ -5,13 +5,14 @@ elastic part changes the outline alone, so only the mask takes it, and in the sa
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from config.pseudofake import Displacement
 from preprocessing.clips import Image
 
 TRANSLATE_X, TRANSLATE_Y = 0.03, 0.015
@@ -36,14 +37,18 @@ class Warp:
     elastic: npt.NDArray[np.float32] | None = None
 
 
-def draw_warp(height: int, width: int, rng: np.random.Generator) -> Warp:
+def draw_warp(height: int, width: int, settings: Displacement, rng: np.random.Generator) -> Warp:
     """Translation up to 3 % of the width and 1.5 % of the height, scales of 0.95 to 1 / 0.95, and an elastic field.
 
-    All are uniform, and x and y independent, so that the face's proportions change a little.
+    All are uniform, and x and y independent, so that the face's proportions change a little. What the settings leave
+    out stays the identity.
     """
+    warp = Warp(elastic=elastic_field(height, width, rng) if settings.elastic else None)
+    if not settings.affine:
+        return warp
     right, down = rng.uniform(-1, 1, 2) * (TRANSLATE_X, TRANSLATE_Y)
     wider, higher = rng.uniform(SMALLEST_SCALE, LARGEST_SCALE, 2)
-    return Warp((float(right), float(down)), (float(wider), float(higher)), elastic_field(height, width, rng))
+    return replace(warp, translate=(float(right), float(down)), scale=(float(wider), float(higher)))
 
 
 def elastic_field(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:

@@ -4,8 +4,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from training.pseudofakes.blend import RATIOS, blend, draw_ratio, transfer_colour
+from config.pseudofake import PseudoFakeConfig
+from training.pseudofakes.blend import blend, draw_ratio, transfer_colour
 
+RATIOS = PseudoFakeConfig().ratios
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
@@ -59,11 +61,13 @@ def test_inputs_are_left_alone():
 
 def test_ratios_are_drawn_as_often_as_listed():
     rng = np.random.default_rng(4)
-    drawn = [draw_ratio(rng) for _ in range(6000)]
+    drawn = [draw_ratio(RATIOS, rng) for _ in range(6000)]
     for ratio, share in ((0.25, 1 / 6), (0.5, 1 / 6), (0.75, 1 / 6), (1.0, 1 / 2)):
         assert drawn.count(ratio) / len(drawn) == pytest.approx(share, abs=4 * np.sqrt(0.25 / len(drawn)))
     assert set(drawn) == set(RATIOS)
-    assert [draw_ratio(np.random.default_rng(5)) for _ in range(3)] == [draw_ratio(np.random.default_rng(5))] * 3
+    assert [draw_ratio(RATIOS, np.random.default_rng(5)) for _ in range(3)] == [
+        draw_ratio(RATIOS, np.random.default_rng(5))
+    ] * 3
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])

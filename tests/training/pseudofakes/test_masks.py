@@ -13,19 +13,17 @@ from scipy.spatial import ConvexHull
 
 from config.errors import InputError
 from config.load import load_config
+from config.pseudofake import LAL_KINDS, MTMS_KINDS, Draw
 from config.schema import Profile
 from preprocessing.faces import Face, FaceCropper
 from preprocessing.landmarks import find_predictor
 from preprocessing.operators import flip_landmark
 from tests.faces import still
 from training.errors import PseudoFakeError
+from training.pseudofakes.blur import HardMask
 from training.pseudofakes.masks import (
     FEATURES,
-    LAL_KINDS,
-    MTMS_KINDS,
     NARROWED,
-    Draw,
-    Mask,
     bbmg_parts,
     hull_mask,
     join_parts,
@@ -39,7 +37,10 @@ from training.pseudofakes.masks import (
 
 SHAPE = (256, 256)
 DRAWS = [
-    Draw(line, dtype, value) for line in ("line_8", "line_aa") for dtype in ("uint8", "float32") for value in (1, 255)
+    Draw(line=line, dtype=dtype, value=value)
+    for line in ("line_8", "line_aa")
+    for dtype in ("uint8", "float32")
+    for value in (1, 255)
 ]
 # Which landmarks each of the library's masks is made of.
 MEMBERS = {
@@ -70,18 +71,18 @@ def on_corners(corners, count: int) -> np.ndarray:
     return np.array([corners[index % len(corners)] for index in range(count)])
 
 
-def every_mask(landmarks: np.ndarray, shape=SHAPE) -> dict[str, Mask]:
+def every_mask(landmarks: np.ndarray, shape=SHAPE) -> dict[str, HardMask]:
     masks = {f"lal {kind}": lal_mask(kind, landmarks, shape) for kind in LAL_KINDS}
     masks |= {feature: local_mask([feature], landmarks, shape, Draw()) for feature in FEATURES}
     return masks | {f"mtms {kind}": mtms_mask(kind, landmarks, shape, Draw()) for kind in MTMS_KINDS}
 
 
-def grown(mask: Mask) -> np.ndarray:
+def grown(mask: HardMask) -> np.ndarray:
     """The mask and the pixels next to it."""
     return binary_dilation(mask, np.ones((3, 3)))
 
 
-def same_but_for_edges(first: Mask, second: Mask) -> bool:
+def same_but_for_edges(first: HardMask, second: HardMask) -> bool:
     return not (first.astype(bool) & ~grown(second)).any() and not (second.astype(bool) & ~grown(first)).any()
 
 
@@ -93,7 +94,7 @@ def test_the_hull_of_a_rectangle_has_its_area(count, draw):
     assert mask.dtype == draw.dtype
     assert mask.shape == (100, 160)
     assert set(np.unique(mask)) == {0, 1}
-    if draw == Draw("line_aa", "uint8", 255):  # its edge is drawn below 255
+    if draw == Draw(line="line_aa", dtype="uint8", value=255):  # its edge is drawn below 255
         assert mask[32:69, 22:89].all()
         assert not mask[:30].any()
     else:
@@ -109,11 +110,13 @@ def test_landmarks_between_pixels_count_for_the_nearest():
 
 
 def test_the_type_and_not_the_line_changes_float_masks(face):
-    smooth, hard = (hull_mask(face, SHAPE, Draw(line, "uint8", 255)) for line in ("line_aa", "line_8"))
+    smooth, hard = (hull_mask(face, SHAPE, Draw(line=line, dtype="uint8", value=255)) for line in ("line_aa", "line_8"))
     assert smooth.sum() < hard.sum()
     assert not (smooth > hard).any()
     for value in (1, 255):
-        first, second = (hull_mask(face, SHAPE, Draw(line, "float32", value)) for line in ("line_aa", "line_8"))
+        first, second = (
+            hull_mask(face, SHAPE, Draw(line=line, dtype="float32", value=value)) for line in ("line_aa", "line_8")
+        )
         np.testing.assert_array_equal(first, second)
         np.testing.assert_array_equal(first, hard)
 
@@ -302,7 +305,7 @@ def test_any_landmarks_give_zeros_and_ones_and_a_seed_the_same_mask(seed, draw, 
 
     landmarks[[36, 39, 48]] = (30, 20), (55, 25), (70, 60)  # an eye and a corner of the mouth, inside
 
-    def masks() -> list[Mask]:
+    def masks() -> list[HardMask]:
         rng = np.random.default_rng([seed, 1])
         return [
             hull_mask(landmarks, (80, 100), draw),

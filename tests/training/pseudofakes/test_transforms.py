@@ -4,9 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.pseudofake import Changes, Final
 from preprocessing import operators
 from tests.faces import still
-from training.pseudofakes.transforms import Photometric, SourceTransform, apply, draw_final
+from training.pseudofakes.transforms import (
+    Photometric,
+    apply,
+    apply_to_mask,
+    change_one_or_both,
+    draw_changes,
+    draw_final,
+    lose_resolution,
+)
 
 DRAWS = 2000
 TOLERANCE = 4 * np.sqrt(0.25 / DRAWS)
@@ -54,12 +63,12 @@ def test_steps_come_in_their_order(face):
     expected = operators.brightness_contrast(expected, 0.1, -0.1)
     expected = operators.sharpen(operators.downscale(expected, 4), 0.4, 0.6)
     expected = operators.jpeg(expected, 60)
-    changes = Photometric((20, -5, 3.5), (-1, 0, -1), (0.1, -0.1), 4, (0.4, 0.6), 60)
+    changes = Photometric((20, -5, 3.5), (-1, 0, -1), (0.1, -0.1), 4, (0.4, 0.6), quality=60)
     np.testing.assert_array_equal(apply(face, changes), expected)
 
 
 def test_the_source_transform_draws_self_blendings_ranges():
-    changes = draws(SourceTransform().draw)
+    changes = draws(lambda rng: draw_changes(Changes(), rng))
     assert share(changes, "rgb") == pytest.approx(0.3, abs=TOLERANCE)
     assert share(changes, "hsv") == share(changes, "light") == 1
     assert share(changes, "downscale") == pytest.approx(0.5, abs=TOLERANCE)
@@ -75,13 +84,13 @@ def test_the_source_transform_draws_self_blendings_ranges():
 
 def test_a_hue_saturation_and_value_shift_is_what_cutting_leaves_of_it():
     """A level shifted by -0.3 to 0.3 and cut to a whole one is one lower or the same."""
-    shifts = np.array([change.hsv for change in draws(SourceTransform().draw)])
+    shifts = np.array([change.hsv for change in draws(lambda rng: draw_changes(Changes(), rng))])
     assert set(np.unique(shifts)) == {-1, 0}
     assert shifts.mean(axis=0) == pytest.approx([-0.5] * 3, abs=TOLERANCE)
 
 
 def test_the_final_transform_draws_self_blendings_ranges():
-    changes = draws(draw_final)
+    changes = draws(lambda rng: draw_final(Final(), rng))
     for step in ("rgb", "hsv", "light"):
         assert share(changes, step) == pytest.approx(0.3, abs=TOLERANCE)
     assert share(changes, "quality") == pytest.approx(0.5, abs=TOLERANCE)
@@ -99,7 +108,7 @@ def test_the_final_transform_draws_self_blendings_ranges():
     ],
 )
 def test_colour_and_frequency_switch_off(switches, present):
-    changes = draws(SourceTransform(**switches).draw)[:200]
+    changes = draws(lambda rng: draw_changes(Changes(**switches), rng))[:200]
     drawn = {step for step in Photometric.__slots__ if share(changes, step) > 0}
     assert drawn == present
 
@@ -111,21 +120,22 @@ def test_one_side_alone_is_changed(face, applied_to, changed):
 
 def test_both_sides_are_changed_each_in_its_own_way(face):
     assert sides(face, "both", 20) == {(True, True)}
-    source, target = SourceTransform(applied_to="both")(face, face, np.random.default_rng(0))
+    source, target = change_one_or_both(face, face, Changes(applied_to="both"), np.random.default_rng(0))
     assert (source != target).any()
 
 
 def test_either_side_is_changed_half_of_the_time(face):
-    small, transform = face[:8, :8], SourceTransform()
-    on_source = [transform(small, small, np.random.default_rng(seed))[1] is small for seed in range(DRAWS)]
+    small = face[:8, :8]
+    pairs = (change_one_or_both(small, small, Changes(), np.random.default_rng(seed)) for seed in range(DRAWS))
+    on_source = [target is small for _, target in pairs]
     assert sides(face, "either", 40) == {(True, False), (False, True)}
     assert np.mean(on_source) == pytest.approx(0.5, abs=TOLERANCE)
 
 
 def sides(face: np.ndarray, applied_to: str, count: int) -> set[tuple[bool, bool]]:
     """Which of source and target differ from the face, over some draws."""
-    transform = SourceTransform(applied_to=applied_to)
-    pairs = [transform(face, face, np.random.default_rng(seed)) for seed in range(count)]
+    changes = Changes(applied_to=applied_to)
+    pairs = [change_one_or_both(face, face, changes, np.random.default_rng(seed)) for seed in range(count)]
     return {((source != face).any(), (target != face).any()) for source, target in pairs}
 
 
@@ -137,8 +147,8 @@ def test_a_seed_gives_its_pixels_and_leaves_the_input_alone(seed, height, width)
 
     def transformed() -> np.ndarray:
         rng = np.random.default_rng([seed, 1])
-        pair = SourceTransform(applied_to="both")(image, image, rng)
-        final = draw_final(rng)
+        pair = change_one_or_both(image, image, Changes(applied_to="both"), rng)
+        final = draw_final(Final(noise=0.5, cutout=0.5), rng)
         return np.stack([apply(side, final) for side in pair])
 
     first = transformed()
@@ -146,3 +156,39 @@ def test_a_seed_gives_its_pixels_and_leaves_the_input_alone(seed, height, width)
     assert first.shape == (2, height, width, 3)
     np.testing.assert_array_equal(first, transformed())
     np.testing.assert_array_equal(image, before)
+
+
+def test_noise_has_its_deviation_and_is_the_same_for_two_images():
+    grey = np.full((200, 200, 3), 128, np.uint8)
+    changes = Photometric(noise=(0.02, 7))
+    noise = apply(grey, changes).astype(int) - 128
+    assert noise.std() == pytest.approx(0.02 * 255, rel=0.02)
+    assert noise.mean() == pytest.approx(0, abs=0.1)
+    np.testing.assert_array_equal(apply(grey + np.uint8(20), changes).astype(int) - 148, noise)
+
+
+def test_a_hole_is_black_in_the_image_and_nothing_in_the_mask():
+    image, mask = np.full((40, 80, 3), 200, np.uint8), np.full((40, 80), 0.5, np.float32)
+    changes = Photometric(hole=(0.25, 0.5, 0.5, 0.625))
+    for holed, kept in ((apply(image, changes), 200), (apply_to_mask(mask, changes), 0.5)):
+        assert (holed[10:20, 40:50] == 0).all()
+        assert (holed == kept).sum() == holed.size - holed[10:20, 40:50].size
+    assert (image == 200).all()
+
+
+def test_holes_and_noise_keep_to_their_limits():
+    changes = draws(lambda rng: draw_final(Final(noise=1, cutout=1), rng))
+    assert_fills([change.noise[0] for change in changes], 0, 0.03)
+    top, left, bottom, right = np.array([change.hole for change in changes]).T
+    assert_fills((bottom - top).tolist(), 0, 0.25)
+    assert_fills((right - left).tolist(), 0, 0.25)
+    assert min(top.min(), left.min()) >= 0
+    assert max(bottom.max(), right.max()) <= 1
+
+
+def test_a_shrunk_face_loses_detail_and_keeps_its_place(face):
+    blurred, smoothed = lose_resolution(face, 60, 15), lose_resolution(face, 60, 100)
+    detail = [cv2.Laplacian(image, cv2.CV_64F).std() for image in (face, smoothed, blurred)]
+    assert detail[0] > 2 * detail[1] > 4 * detail[2]
+    np.testing.assert_array_equal(smoothed, operators.gaussian_blur(face, 5))
+    assert np.abs(cv2.blur(face, (25, 25)).astype(int) - cv2.blur(blurred, (25, 25))).mean() < 3

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
+from config.pseudofake import Displacement
 from training.pseudofakes.warp import Warp, draw_warp, elastic_field, warp_image, warp_mask
 
 SIDE = 128
@@ -135,7 +136,7 @@ def test_image_and_mask_move_together():
     y, x = np.mgrid[:120, :120]
     disc = np.hypot(x - 55, y - 62) < 30
     for seed in range(10):
-        warp = draw_warp(120, 120, np.random.default_rng(seed))
+        warp = draw_warp(120, 120, Displacement(), np.random.default_rng(seed))
         moved = warp_image(np.repeat(disc[..., None] * np.uint8(255), 3, axis=2), warp)[..., 0]
         mask = warp_mask(disc.astype(np.float32), Warp(warp.translate, warp.scale))
         assert (mask[moved == 255] == 1).all()
@@ -148,14 +149,14 @@ def test_a_mask_keeps_its_type_and_its_levels(dtype):
     mask = np.zeros((64, 80), dtype)
     mask[10:50, 20:70] = 1
     before = mask.copy()
-    warped = warp_mask(mask, draw_warp(64, 80, np.random.default_rng(6)))
+    warped = warp_mask(mask, draw_warp(64, 80, Displacement(), np.random.default_rng(6)))
     assert warped.dtype == dtype
     assert set(np.unique(warped)) == {0, 1}
     np.testing.assert_array_equal(mask, before)
 
 
 def test_draws_fill_their_ranges_and_do_not_depend_on_each_other():
-    drawn = [draw_warp(4, 4, np.random.default_rng(seed)) for seed in range(1000)]
+    drawn = [draw_warp(4, 4, Displacement(), np.random.default_rng(seed)) for seed in range(1000)]
     values = np.array([(*warp.translate, *warp.scale) for warp in drawn])
     low, high = np.array([-0.03, -0.015, 0.95, 0.95]), np.array([0.03, 0.015, 1 / 0.95, 1 / 0.95])
     assert (low <= values).all()

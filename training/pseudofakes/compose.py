@@ -1,0 +1,234 @@
+"""From a real face to a pseudo-fake: the steps in the order of ADFD's review, as a configuration composes them.
+
+A mask is drawn from the face's landmarks. The source is the face itself, what was reconstructed of it, or a partner's
+face; source or target is changed, and source and mask are moved. The mask's boundary is made soft, and the source is
+blended into the target. Drawing is from one generator, so the same seed gives the same pixels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from config.errors import InputError
+from config.pseudofake import BoundarySettings, Draw, MaskSettings, PseudoFakeConfig, Reconstruction
+from preprocessing.clips import Image
+from preprocessing.margins import INNER_POINTS, landmark_box
+from training.errors import PseudoFakeError
+from training.pseudofakes.blend import blend, draw_ratio, transfer_colour
+from training.pseudofakes.blur import (
+    HardMask,
+    SoftMask,
+    blur_boundary,
+    blur_outside,
+    draw_blur,
+    redraw_kernels,
+    soften_boundary,
+)
+from training.pseudofakes.masks import (
+    bbmg_parts,
+    hull_mask,
+    join_parts,
+    local_mask,
+    mtms_mask,
+    random_features,
+    random_lal_mask,
+    random_mtms_kind,
+)
+from training.pseudofakes.transforms import change_one_or_both, lose_resolution
+from training.pseudofakes.warp import draw_warp, warp_image, warp_mask
+
+Landmarks = npt.NDArray[Any]
+Reconstruct = Callable[[str], Image]
+MICRO_DILATION = 0.05  # of the face's width, on each side; FIA-USA gives no figure
+ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a pseudo-fake has of a deepfake: the labels A' of ProDet (section 3.2).
+
+    Attributes:
+        blending: two images meet at a boundary.
+        identity: the face inside is another person's.
+        generative: the face inside comes from a network.
+    """
+
+    blending: bool = True
+    identity: bool = False
+    generative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoFake:
+    """A fake and the real face that it is paired with.
+
+    Attributes:
+        fake: (H, W, 3) uint8 RGB.
+        real: likewise: the target, perhaps changed. Where the mask is 0 both are equal.
+        source: likewise: what came in.
+        mask: (H, W) float32 in [0, 1], before it was scaled by the ratio.
+        ratio: largest share of the source in a pixel.
+        attributes: its labels beyond being fake.
+    """
+
+    fake: Image
+    real: Image
+    source: Image
+    mask: SoftMask
+    ratio: float
+    attributes: Attributes
+
+
+def make_pseudo_fake(
+    image: Image,
+    landmarks: Landmarks,
+    settings: PseudoFakeConfig,
+    rng: np.random.Generator,
+    *,
+    partner: Image | None = None,
+    reconstruct: Reconstruct | None = None,
+) -> PseudoFake:
+    """A pseudo-fake of a face.
+
+    A mask that comes out empty, because its part of the face lies outside of the image, is drawn again.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        landmarks: (81, 2) or (68, 2), x and y in pixels; they may lie outside of the image.
+        settings: the composition.
+        rng: source of all draws.
+        partner: the other person's face, for compositions that have one; brought to the size of `image`.
+        reconstruct: gives the face's reconstruction of a kind, for compositions that have any.
+
+    Raises:
+        PseudoFakeError: the landmarks do not outline a face in the image.
+        InputError: the partner or the reconstruction that the composition needs is not given.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _attempt(image, landmarks, settings, rng, partner, reconstruct)
+        except PseudoFakeError:
+            continue
+    return _attempt(image, landmarks, settings, rng, partner, reconstruct)
+
+
+def _attempt(
+    image: Image,
+    landmarks: Landmarks,
+    settings: PseudoFakeConfig,
+    rng: np.random.Generator,
+    partner: Image | None,
+    reconstruct: Reconstruct | None,
+) -> PseudoFake:
+    height, width = image.shape[:2]
+    parts, is_micro = _draw_mask(landmarks, (height, width), settings.mask, rng)
+    source, attributes = _source(image, settings, rng, partner, reconstruct)
+    if settings.face_sizes:
+        source = lose_resolution(source, landmark_box(landmarks).width, rng.uniform(*settings.face_sizes))
+    source, target = change_one_or_both(source, image, settings.changes, rng)
+    warp = draw_warp(height, width, settings.displacement, rng)
+    parts = tuple(warp_mask(part, warp) for part in parts)
+    if settings.displacement.affine:
+        source = warp_image(source, warp)
+    if settings.colour_transfer:
+        source = transfer_colour(source, target, parts[0])
+    if settings.mask.kind == "bbmg":
+        face, features = parts
+        parts = bbmg_parts(face, features, settings.mask.bbmg)
+    mask = _soften(parts, settings.boundary, is_micro, rng)
+    if settings.mask.inverted:
+        mask = 1 - mask
+    ratio = draw_ratio(settings.ratios, rng)
+    return PseudoFake(blend(source, target, mask, ratio), target, source, mask, ratio, attributes)
+
+
+def _draw_mask(
+    landmarks: Landmarks, shape: tuple[int, int], settings: MaskSettings, rng: np.random.Generator
+) -> tuple[tuple[HardMask, ...], bool]:
+    """The hard mask, for BBMG that of the face and that of the features; and whether it is a micro mask."""
+    if rng.random() < settings.inner_prob:
+        landmarks = landmarks[:INNER_POINTS]
+    draw = settings.draw or Draw()
+    kind = settings.kind
+    if kind == "lal_or_local":
+        kind = "lal" if rng.random() < 0.5 else "local"
+    if kind == "mtms":
+        region = random_mtms_kind(rng, settings.mtms)
+        mask = mtms_mask(region, landmarks, shape, draw)
+        is_micro = region not in ("hull", "rectangle")
+        return (_dilated(mask, landmarks) if is_micro else mask,), is_micro
+    if kind == "hull":
+        return (hull_mask(landmarks, shape, draw),), False
+    if kind == "local":
+        return (local_mask(random_features(rng), landmarks, shape, draw),), False
+    face = random_lal_mask(landmarks, shape, rng, settings.lal, settings.draw)
+    return (face, _features(landmarks, shape, draw, rng)) if kind == "bbmg" else (face,), False
+
+
+def _features(landmarks: Landmarks, shape: tuple[int, int], draw: Draw, rng: np.random.Generator) -> HardMask:
+    """BBMG's features; nothing where those that were drawn lie outside of the image, which leaves the whole face."""
+    try:
+        return local_mask(random_features(rng), landmarks, shape, draw)
+    except PseudoFakeError:
+        return np.zeros(shape, draw.dtype)
+
+
+def _dilated(mask: HardMask, landmarks: Landmarks) -> HardMask:
+    radius = max(1, round(MICRO_DILATION * landmark_box(landmarks).width))
+    return cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)))
+
+
+def _source(
+    image: Image,
+    settings: PseudoFakeConfig,
+    rng: np.random.Generator,
+    partner: Image | None,
+    reconstruct: Reconstruct | None,
+) -> tuple[Image, Attributes]:
+    """What comes in, of the image's size, before it is changed."""
+    if settings.source == "partner":
+        if partner is None:
+            raise InputError("this pseudo-fake needs a partner's face")
+        size = image.shape[1::-1]
+        fits = partner.shape == image.shape
+        return partner if fits else cv2.resize(partner, size, interpolation=cv2.INTER_LINEAR), Attributes(identity=True)
+    kind = _draw_kind(settings.reconstruction, rng)
+    if kind is None:
+        return image, Attributes()
+    if reconstruct is None:
+        raise InputError(f"this pseudo-fake needs the face's reconstruction '{kind}'")
+    return reconstruct(kind), Attributes(generative=True)
+
+
+def _draw_kind(settings: Reconstruction, rng: np.random.Generator) -> str | None:
+    """Which reconstruction, with one draw; None for the face itself."""
+    drawn = rng.random()
+    for kind in settings.kinds:
+        probability = getattr(settings, kind)
+        if drawn < probability:
+            return kind
+        drawn -= probability
+    return None
+
+
+def _soften(
+    parts: Sequence[HardMask], settings: BoundarySettings, is_micro: bool, rng: np.random.Generator
+) -> SoftMask:
+    """The parts with soft boundaries, each blurred with kernels of its own at one size, joined.
+
+    Of micro masks little would be left after the eroding pass, so they have the second one alone.
+    """
+    if settings.kernel is not None:
+        mask = join_parts([blur_outside(part, settings.kernel) for part in parts])
+    else:
+        first = draw_blur(rng, settings.blur)
+        blurs = [first, *(redraw_kernels(first, rng) for _ in parts[1:])]
+        blurred = blur_boundary if settings.erode and not is_micro else soften_boundary
+        mask = join_parts([blurred(part, blur) for part, blur in zip(parts, blurs, strict=True)])
+    if not mask.any():
+        raise PseudoFakeError("nothing of the mask is left in the image")
+    return mask
