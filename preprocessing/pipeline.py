@@ -16,7 +16,7 @@ import pandas as pd
 from config.errors import InputError
 from config.schema import DatasetConfig, Profile
 from preprocessing.boxes import find_detector
-from preprocessing.clips import Clip, Image, UnreadableMediaError, read_frames, read_image
+from preprocessing.clips import Clip, Image, UnreadableMediaError, encode_png, read_frames, read_image
 from preprocessing.engines import engine_named
 from preprocessing.faces import Face, FaceCropper, Skip
 from preprocessing.landmarks import Predictor
@@ -206,16 +206,12 @@ def _frames_with_masks(clip: Clip, profile: Profile) -> Iterator[tuple[int, Imag
 
 
 def _encode(key: str, face: Face) -> dict[str, bytes]:
-    values = {key: _png(face.crop), landmarks_key(key): encode_landmarks(face.landmarks)}
+    values = {key: encode_png(face.crop), landmarks_key(key): encode_landmarks(face.landmarks)}
     if face.mask is not None:
-        values[mask_key(key)] = _png(face.mask)
+        values[mask_key(key)] = encode_png(face.mask)
     if face.box_in_crop is not None:
         values[box_key(key)] = encode_box(face.box_in_crop, face.placed_by)
     return values
-
-
-def _png(image: Image) -> bytes:
-    return cv2.imencode(".png", image)[1].tobytes()
 
 
 def _sha1(files: tuple[Path, ...]) -> str:

@@ -13,14 +13,24 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from config.errors import InputError
+from config.errors import InputError, unknown
 from preprocessing.clips import Image, choose_frames, decode_image
 from preprocessing.manifest import Filter, manifest_meta, manifest_sha256, read_manifest
 from preprocessing.margins import overlaps
 from preprocessing.parts import Source, find_source
+from preprocessing.reconstruction.stored import KINDS, ReconstructionModel, model_of
 from preprocessing.search import Box
 from preprocessing.shared import SharedColumns
-from preprocessing.store import DECISIVE, FaceStore, box_key, decode_box, decode_landmarks, landmarks_key, mask_key
+from preprocessing.store import (
+    DECISIVE,
+    FaceStore,
+    box_key,
+    decode_box,
+    decode_landmarks,
+    landmarks_key,
+    mask_key,
+    reconstruction_key,
+)
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +125,50 @@ class FaceSet:
         except ValueError as error:
             raise BrokenSampleError(f"{store.path}: {key}: {error}") from None
         return Sample(image, landmark, mask, box)
+
+    def reconstruction(self, index: int, kind: str) -> Image:
+        """The face at `index` as a network made it anew: (H, W, 3) uint8 RGB, as large as its crop.
+
+        Args:
+            index: of a face; reals have reconstructions, fakes only if they were asked for.
+            kind: "autoencoder" or "super_resolution".
+
+        Raises:
+            InputError: the store has none of this kind.
+            BrokenSampleError: the store has some, but not of this face, or its value cannot be decoded.
+        """
+        if kind not in KINDS:
+            raise unknown("kind of reconstruction", kind, KINDS)
+        key, store = self._columns.value("key", index), self._stores[self._columns.value("store", index)]
+        try:
+            made = reconstruction_key(key, kind)
+            return cv2.cvtColor(_decode(store.get(made), made), cv2.COLOR_BGR2RGB)
+        except KeyError:
+            command = f"'assay reconstruct {store.meta().get('dataset', 'DATASET')}'"
+            if model_of(store, kind) is None:
+                raise InputError(f"{store.path} has no reconstructions by {kind}; make them with {command}") from None
+            raise BrokenSampleError(f"{store.path}: no value under {made}; {command} makes what is missing") from None
+        except ValueError as error:
+            raise BrokenSampleError(f"{store.path}: {made}: {error}") from None
+
+    def reconstructions(self) -> dict[str, ReconstructionModel]:
+        """What made the reconstructions of each kind that all stores with a real face have, by kind.
+
+        Raises:
+            InputError: different models made those of one kind.
+        """
+        used = np.unique(self._columns.numbers("store")[self.labels == 0])
+        made: dict[str, ReconstructionModel] = {}
+        for kind in KINDS:
+            models = [model_of(self._stores[number], kind) for number in used.tolist()]
+            if len(set(models) - {None}) > 1:
+                raise InputError(
+                    f"different models made the reconstructions by {kind} of these data sets; make them again "
+                    "with one: assay reconstruct --overwrite"
+                )
+            if all(models) and models[0]:
+                made[kind] = models[0]
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("rows", "labels")}

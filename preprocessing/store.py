@@ -44,6 +44,11 @@ def box_key(key: str) -> str:
     return _sibling(key, "boxes", ".json")
 
 
+def reconstruction_key(key: str, kind: str) -> str:
+    """Key of a crop's reconstruction: .../frames/VIDEO/012.png -> .../autoencoder/VIDEO/012.png."""
+    return _sibling(key, kind, ".png")
+
+
 def encode_box(box: Box, placed_by: str) -> bytes:
     """A box as JSON: borders in pixels of the crop, confidence, and whose box the landmarks were looked for in."""
     return json.dumps({**asdict(box), "landmarks_placed_by": placed_by}).encode()
@@ -233,7 +238,7 @@ class FaceStoreWriter:
         except (lmdb.Error, ValueError):
             raise _damaged(self.path) from None
 
-    def _put(self, entries: Mapping[bytes, bytes]) -> None:
+    def _put(self, entries: Mapping[bytes, bytes | None]) -> None:
         put(self._env, self.path, entries)
 
 
@@ -268,8 +273,8 @@ def encode_keys(values: Mapping[str, bytes]) -> dict[bytes, bytes]:
     return entries
 
 
-def put(env: lmdb.Environment, path: Path, entries: Mapping[bytes, bytes]) -> None:
-    """Write entries into the LMDB folder `path` in one transaction; the map grows as need be.
+def put(env: lmdb.Environment, path: Path, entries: Mapping[bytes, bytes | None]) -> None:
+    """Write entries into the LMDB folder `path` in one transaction, None deleting; the map grows as need be.
 
     Raises:
         InputError: the disk is full or fails.
@@ -278,7 +283,10 @@ def put(env: lmdb.Environment, path: Path, entries: Mapping[bytes, bytes]) -> No
         try:
             with env.begin(write=True) as txn:
                 for key, value in entries.items():
-                    txn.put(key, value)
+                    if value is None:
+                        txn.delete(key)
+                    else:
+                        txn.put(key, value)
             return
         except lmdb.MapFullError:
             env.set_mapsize(env.info()["map_size"] * 2)

@@ -20,6 +20,7 @@ app.command("list")(whole.list_command)
 for command in (
     data.preprocess,
     data.merge,
+    data.reconstruct,
     runs.train,
     runs.evaluate,
     runs.infer,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import Data, DetectorFile, Landmarks, Plugin, Workers, load_plugins, make_console
+from benchmark.cli.options import Data, DetectorFile, Device, Landmarks, Plugin, Workers, load_plugins, make_console
 
 Profiled = Annotated[str, typer.Option("--profile", help="Preprocessing profile of the crops.")]
 
@@ -16,6 +16,13 @@ class Slashes(StrEnum):
 
     windows = "windows"
     posix = "posix"
+
+
+class Kind(StrEnum):
+    """What `assay reconstruct` makes."""
+
+    autoencoder = "autoencoder"
+    super_resolution = "super_resolution"
 
 
 app = typer.Typer(no_args_is_help=True, help="What a data set should hold, what it does hold, and its way out and in.")
@@ -70,6 +77,44 @@ def merge(
     from benchmark.preprocess import merge_dataset
 
     merge_dataset(dataset, data, profile=profile, console=make_console())
+
+
+def reconstruct(
+    dataset: Annotated[str, typer.Argument(help="A preprocessed data set, or a part of one.")],
+    data: Data = Path("data"),
+    profile: Profiled = "dfb",
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "train",
+    autoencoder: Annotated[
+        Path | None, typer.Option(help="KL-f8 or a TAESD (.safetensors, .pth); default: ours, a substitute.")
+    ] = None,
+    super_resolver: Annotated[
+        Path | None, typer.Option(help="GFPGAN or another (.pth, .safetensors, .onnx); default: ours, a substitute.")
+    ] = None,
+    kind: Annotated[list[Kind] | None, typer.Option(help="Only this kind; default: both.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of each video; default: all.")] = None,
+    compression: Annotated[str | None, typer.Option(help="Only this level: raw, c23 or c40.")] = None,
+    every_label: Annotated[bool, typer.Option("--every-label", help="Fakes as well as reals.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="First delete what is there, of all splits.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Make reconstructions of the stored real faces, which FIA-USA's fakes are blended from."""
+    from benchmark.reconstruct import reconstruct_dataset
+
+    reconstruct_dataset(
+        dataset,
+        data,
+        profile=profile,
+        split=split,
+        autoencoder=autoencoder,
+        super_resolver=super_resolver,
+        kinds=[one.value for one in dict.fromkeys(kind or ())],
+        frames=frames,
+        compression=compression,
+        every_label=every_label,
+        overwrite=overwrite,
+        device=device,
+        console=make_console(),
+    )
 
 
 @app.command()

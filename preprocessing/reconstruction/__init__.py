@@ -1,0 +1,1 @@
+"""Reconstructions of faces, which FIA-USA blends with the faces themselves: by an autoencoder, by super-resolution."""
