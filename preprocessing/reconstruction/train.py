@@ -147,6 +147,13 @@ def measure(reconstruct: Callable[[Image], Image], faces: list[Image]) -> dict[s
     }
 
 
+def resample(interpolation: int, image: Image) -> Image:
+    """A face reduced and enlarged as for the upscaler, but by one of OpenCV's interpolations."""
+    return enlarge(
+        lambda small: cv2.resize(small, None, fx=ENLARGED, fy=ENLARGED, interpolation=interpolation), image, ENLARGED
+    )
+
+
 def run(labels_file: Path, images: Path, out: Path, settings: Settings) -> dict[str, object]:
     """Train both networks, write them, and measure what was written.
 
@@ -169,30 +176,23 @@ def run(labels_file: Path, images: Path, out: Path, settings: Settings) -> dict[
     for network, path, reduced in ((SmallAutoencoder(), autoencoder, 1), (SmallUpscaler(), upscaler, ENLARGED)):
         train(network, faces, settings, reduced=reduced, rng=rng)
         write(network, path)
-    counts = {"faces trained on": len(faces), "faces held out": len(unseen)}
-    about = {"settings": asdict(settings), **counts}
-
-    def resample(interpolation: int, image: Image) -> Image:
-        return cv2.resize(image, None, fx=ENLARGED, fy=ENLARGED, interpolation=interpolation)
-
-    plain = {"bicubic": cv2.INTER_CUBIC, "Lanczos": cv2.INTER_LANCZOS4}
+    measured: dict[Path, dict[str, Callable[[Image], Image]]] = {
+        autoencoder: {"autoencoder": load_autoencoder(autoencoder, CPU)},
+        upscaler: {
+            "upscaler": load_super_resolver(upscaler, CPU),
+            "bicubic": partial(resample, cv2.INTER_CUBIC),
+            "Lanczos": partial(resample, cv2.INTER_LANCZOS4),
+        },
+    }
     return {
-        autoencoder.stem: {
-            **about,
-            "bytes": autoencoder.stat().st_size,
-            "held out": {"autoencoder": measure(load_autoencoder(autoencoder, CPU), unseen)},
-        },
-        upscaler.stem: {
-            **about,
-            "bytes": upscaler.stat().st_size,
-            "held out": {
-                "upscaler": measure(load_super_resolver(upscaler, CPU), unseen),
-                **{
-                    name: measure(partial(enlarge, partial(resample, how), scale=ENLARGED), unseen)
-                    for name, how in plain.items()
-                },
-            },
-        },
+        path.stem: {
+            "settings": asdict(settings),
+            "faces trained on": len(faces),
+            "faces held out": len(unseen),
+            "bytes": path.stat().st_size,
+            "held out": {name: measure(reconstruct, unseen) for name, reconstruct in networks.items()},
+        }
+        for path, networks in measured.items()
     }
 
 
