@@ -4,13 +4,14 @@ A network that enlarges is given the crop reduced by its factor. One that keeps 
 crop itself, in the size that it wants. Either way the result is brought to the crop's size.
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from config.errors import InputError
 from preprocessing.clips import Image
@@ -64,15 +65,20 @@ def _from_spandrel(path: Path, state: State, device: torch.device) -> Reconstruc
     model = ReconstructionModel(found.architecture.name, sha256_of([path]), is_substitute=False)
     found.float().eval()
     if found.purpose == "FaceSR":
-        return Reconstructor(KIND, model, partial(_restore, found.model, device=device))
+        return Reconstructor(KIND, model, partial(restore, found.model, device=device))
     run = partial(run_network, found, device=device)
     return Reconstructor(KIND, model, partial(enlarge, run, scale=found.scale))
 
 
-def _restore(network: nn.Module, image: Image, device: torch.device) -> Image:
+def restore(network: Callable[[Tensor], Sequence[Tensor]], image: Image, device: torch.device) -> Image:
     """A crop through a face restorer, which takes one size.
 
     It works in [-1, 1], though spandrel hands it [0, 1]. GFPGAN adds noise, here the same to each face.
+
+    Args:
+        network: (1, 3, 512, 512) in [-1, 1] to the same and more.
+        image: (H, W, 3) uint8.
+        device: where the network is.
     """
 
     def scaled(images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from config.errors import InputError
 from preprocessing.reconstruction.reconstructor import enlarge
 from preprocessing.reconstruction.substitutes import SmallUpscaler
-from preprocessing.reconstruction.super_resolution import OnnxNetwork, load_super_resolver
+from preprocessing.reconstruction.super_resolution import RESTORER_SIDE, OnnxNetwork, load_super_resolver, restore
 from preprocessing.reconstruction.train import psnr
 from tests.faces import still
 
@@ -63,6 +63,23 @@ def test_the_network_sees_the_mean_of_areas():
     image = blocks.repeat(4, axis=0).repeat(4, axis=1)
     np.testing.assert_array_equal(enlarge(network, image, 4), image)
     np.testing.assert_array_equal(seen[0], blocks)
+
+
+def test_a_restorer_sees_its_size_and_range_and_the_same_noise_for_each_face():
+    seen: list[torch.Tensor] = []
+
+    def noisy(images: torch.Tensor) -> tuple[torch.Tensor, None]:
+        seen.append(images)
+        return images + 0.05 * torch.randn(images.shape), None
+
+    state = torch.get_rng_state()
+    image = face()
+    made = restore(noisy, image, CPU)
+    assert seen[0].shape == (1, 3, RESTORER_SIDE, RESTORER_SIDE)
+    assert -1 <= seen[0].min() < -0.5 < 0.5 < seen[0].max() <= 1
+    assert psnr(made, image) > 30
+    np.testing.assert_array_equal(made, restore(noisy, image, CPU))
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 class Session:
