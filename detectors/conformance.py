@@ -166,10 +166,12 @@ def _settle_batch_norms(detector: AbstractDetector, batch: dict[str, Tensor]) ->
     """Give batch norms the statistics of a batch; with their initial ones a deep random network maps all to one."""
     norms = [module for module in detector.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
+    # The norms alone, so that no dropped layers, which inference has not, enter the statistics.
+    detector.eval()
     for norm in norms:
-        norm.momentum = 1.0
+        norm.train().momentum = 1.0
     with torch.no_grad():
-        detector.train()(batch)
+        detector(batch)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 

@@ -134,6 +134,16 @@ def tiny_config(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Tiny]], Detec
     return register
 
 
+def test_a_case_does_not_depend_on_what_ran_before():
+    """EfficientNet-B4 drops layers in training mode, by torch's own generator."""
+    config = load_config(DetectorConfig, "efficientnetb4", ["resolution=32"])
+    states = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        states.append(Case.of(config).detector.state_dict())
+    assert all(torch.equal(tensor, states[1][key]) for key, tensor in states[0].items())
+
+
 def test_a_sound_detector_passes_all(tiny_config):
     conformance.check_detector(tiny_config(Tiny))
 
