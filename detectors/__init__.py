@@ -27,6 +27,7 @@ BACKBONE: Registry[type[Backbone]] = Registry(
     {
         "efficientnet_lite0": "detectors.backbones.lite",
         "efficientnetb4": "detectors.backbones.efficientnet",
+        "hrnet": "detectors.backbones.hrnet",
         "xception": "detectors.backbones.xception",
     },
     group="assay.backbones",

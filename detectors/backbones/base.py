@@ -3,6 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,10 +20,12 @@ class Backbone(nn.Module, ABC):
 
     Attributes:
         channels: number of channels C of the feature map, set by each backbone.
+        last: name of the linear layer that `classifier` ends in.
         initialisation: what the weights started from, for the record of a run.
     """
 
     channels: int
+    last: ClassVar[str] = "last_layer"
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
@@ -33,6 +36,18 @@ class Backbone(nn.Module, ABC):
     def features(self, images: Tensor) -> Tensor:
         """Feature map (B, C, h, w) of normalised images (B, 3, H, W)."""
 
+    @property
+    def pyramid_channels(self) -> tuple[int, ...]:
+        """Number of channels of each map of `pyramid`."""
+        return (self.channels,)
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """Maps (B, C, h, w) of images (B, 3, H, W), from fine to coarse: at strides 4, 8, 16 and 32 if there are such.
+
+        By default the feature map alone.
+        """
+        return [self.features(images)]
+
     def pool(self, features: Tensor) -> Tensor:
         """The mean (B, C) over a feature map (B, C, h, w)."""
         return F.adaptive_avg_pool2d(features, 1).flatten(1)
@@ -40,6 +55,10 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def classifier(self, features: Tensor) -> Tensor:
         """Logits (B, num_classes) of a feature map (B, C, h, w)."""
+
+    def freeze_classifier(self) -> None:
+        """Take the last layer out of training, for a method that classifies by a head of its own."""
+        self.get_submodule(self.last).requires_grad_(False)
 
     def initialise(self, source: str | Path) -> None:
         """Start from an ImageNet file; without the file, stay random and say so.

@@ -21,6 +21,7 @@ class EfficientNetB4(Backbone):
     """
 
     channels = 1792
+    pyramid_channels = (32, 56, 160, 1792)
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
@@ -37,6 +38,11 @@ class EfficientNetB4(Backbone):
     def features(self, images: Tensor) -> Tensor:
         """Feature map (B, 1792, h, w) after the last activation."""
         return self.efficientnet.extract_features(images)
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """Maps at strides 4, 8 and 16, of the last blocks there, and the feature map."""
+        ends = self.efficientnet.extract_endpoints(images)
+        return [ends[f"reduction_{number}"] for number in (2, 3, 4, 6)]
 
     def classifier(self, features: Tensor) -> Tensor:
         """Logits (B, num_classes): mean over the map, dropout if configured, linear layer."""

@@ -23,6 +23,7 @@ class EfficientNetLite0(Backbone):
     """
 
     channels = 1280
+    pyramid_channels = (24, 40, 112, 1280)
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
@@ -33,6 +34,11 @@ class EfficientNetLite0(Backbone):
     def features(self, images: Tensor) -> Tensor:
         """Feature map (B, 1280, h, w) after the last activation."""
         return self.network(images)
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """Maps at strides 4, 8 and 16, of the last blocks there, and the feature map."""
+        features, maps = self.network.forward_intermediates(images, indices=[1, 2, 3])  # type: ignore[operator]
+        return [*maps, features]
 
     def classifier(self, features: Tensor) -> Tensor:
         """Logits (B, num_classes): mean over the map, dropout if configured, linear layer."""

@@ -64,6 +64,8 @@ class Xception(Backbone):
     """
 
     channels = 2048
+    pyramid_channels = (128, 256, 728, 2048)
+    last = "last_linear"
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
@@ -89,12 +91,19 @@ class Xception(Backbone):
 
     def features(self, images: Tensor) -> Tensor:
         """Feature map (B, 2048, h, w) before the last ReLU."""
+        return self.pyramid(images)[-1]
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """Maps at strides 4, 8 and 16, of blocks 1, 2 and 11, and the feature map; all before a ReLU."""
         x = self.relu(self.bn1(self.conv1(images)))
         x = self.relu(self.bn2(self.conv2(x)))
+        maps = []
         for number in range(1, 13):
             x = self.get_submodule(f"block{number}")(x)
+            if number in (1, 2, 11):
+                maps.append(x)
         x = self.relu(self.bn3(self.conv3(x)))
-        return self.bn4(self.conv4(x))
+        return [*maps, self.bn4(self.conv4(x))]
 
     def pool(self, features: Tensor) -> Tensor:
         """The mean (B, 2048) over the map after the last ReLU."""

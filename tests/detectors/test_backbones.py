@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import cv2
 import pytest
 import timm
 import torch
@@ -157,7 +158,7 @@ def test_an_imagenet_file_of_another_network_is_refused(name, tmp_path):
     path = tmp_path / "other.pth"
     torch.save(nn.Linear(2, 2).state_dict(), path)
     with pytest.raises(InputError, match=r"other\.pth does not fit"):
-        build(name, pretrained=str(path))
+        BACKBONE[name](BackboneConfig()).initialise(path)
 
 
 @pytest.mark.parametrize("swap", [("bn1.weight", "bn1.bias"), ("blocks.1.0.bn1.weight", "blocks.1.0.bn3.weight")])
@@ -181,6 +182,67 @@ def test_no_imagenet_file_asked_for_is_no_warning(caplog):
     assert not caplog.text
 
 
+def test_hrnets_tensors_are_those_of_the_public_file_without_its_head():
+    listed = (LISTS / "facexray.txt").read_text(encoding="utf-8").splitlines()
+    head = ("incre_modules", "downsamp_modules", "final_layer", "fc")
+    lines = [line.removeprefix("backbone.") for line in listed if line.startswith("backbone.")]
+    with torch.device("meta"):
+        own = BACKBONE["hrnet"](BackboneConfig()).network.state_dict()
+    assert {f"{key} {tuple(tensor.shape)}" for key, tensor in own.items()} == {
+        line for line in lines if not line.startswith(head)
+    }
+
+
+@pytest.mark.parametrize("classifier", ["fc", "classifier"], ids=["the authors' file", "timm's file"])
+def test_hrnet_starts_from_imagenet(tmp_path, classifier):
+    backbone = BACKBONE["hrnet"](BackboneConfig())
+    shapes = {key: tensor.shape for key, tensor in backbone.network.state_dict().items()}
+    shapes |= {f"{classifier}.bias": (1000,), "incre_modules.0.0.bn1.bias": (32,), "final_layer.0.bias": (2048,)}
+    # One number for each tensor, whose file is small for it.
+    numbers = {key: torch.tensor(float(number)) for number, key in enumerate(shapes)}
+    path = tmp_path / "hrnet.pth"
+    torch.save({key: numbers[key].expand(shape) for key, shape in shapes.items()}, path)
+    backbone.initialise(path)
+    assert backbone.initialisation.startswith("ImageNet, hrnet.pth, sha256 ")
+    assert all((tensor == numbers[key]).all() for key, tensor in backbone.network.state_dict().items())
+
+
+def test_hrnets_feature_map_is_its_pyramid_at_the_finest_resolution():
+    backbone = BACKBONE["hrnet"](BackboneConfig()).eval()
+    with torch.no_grad():
+        pyramid, features = backbone.pyramid(images(64)), backbone.features(images(64))
+    assert features.shape == (1, 720, 16, 16)
+    assert torch.equal(features[:, :48], pyramid[0])
+    coarsest = torch.from_numpy(cv2.resize(pyramid[3][0, 0].numpy(), (16, 16), interpolation=cv2.INTER_LINEAR))
+    assert torch.allclose(features[0, 336], coarsest, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", BACKBONE.names())
+@pytest.mark.parametrize("size", [64, 96])
+def test_a_pyramids_maps_lie_at_strides_4_to_32(name, size):
+    backbone = BACKBONE[name](BackboneConfig()).eval()
+    with torch.no_grad():
+        pyramid, features = backbone.pyramid(images(size)), backbone.features(images(size))
+    assert tuple(one.shape[1] for one in pyramid) == backbone.pyramid_channels
+    for one, stride in zip(pyramid, (4, 8, 16, 32), strict=True):
+        assert abs(one.shape[-1] - size / stride) < 1.5  # unpadded first convolutions lose up to a pixel
+    assert features.shape[1] == backbone.channels
+    if backbone.pyramid_channels[-1] == backbone.channels:
+        assert torch.equal(pyramid[-1], features)
+
+
+@pytest.mark.parametrize("name", BACKBONE.names())
+def test_a_frozen_classifier_is_its_last_layer_alone(name):
+    backbone = BACKBONE[name](BackboneConfig())
+    before = {key for key, parameter in backbone.named_parameters() if parameter.requires_grad}
+    backbone.freeze_classifier()
+    after = {key for key, parameter in backbone.named_parameters() if parameter.requires_grad}
+    last = backbone.classifier(torch.zeros(1, backbone.channels, 2, 2)).grad_fn
+    assert last is None, "nothing that the classifier does by itself is trained"
+    assert {key.rpartition(".")[2] for key in before - after} == {"weight", "bias"}
+    assert len(before - after) == 2
+
+
 @pytest.mark.parametrize("name", BACKBONE.names())
 def test_head_and_input_follow_the_configuration(name):
     backbone = BACKBONE[name](BackboneConfig(num_classes=5, inc=4, dropout=0.25, mode="Original")).eval()
@@ -191,14 +253,25 @@ def test_head_and_input_follow_the_configuration(name):
     assert 0.25 in rates
 
 
+class Plain(Backbone):
+    """The least that a backbone is."""
+
+    channels = 3
+
+    def features(self, images):
+        return images
+
+    def classifier(self, features):
+        return features
+
+
+def test_a_backbones_pyramid_is_its_feature_map_alone_if_it_says_nothing_else():
+    plain = Plain(BackboneConfig())
+    assert plain.pyramid_channels == (3,)
+    assert [torch.equal(one, images(8)) for one in plain.pyramid(images(8))] == [True]
+
+
 def test_a_backbone_without_an_imagenet_file_says_so(tmp_path):
-    class Plain(Backbone):
-        def features(self, images):
-            return images
-
-        def classifier(self, features):
-            return features
-
     path = tmp_path / "weights.pth"
     path.write_bytes(b"")
     with pytest.raises(InputError, match="Plain starts from no ImageNet file"):

@@ -1,0 +1,54 @@
+"""HRNet (Wang et al., TPAMI 2021), which keeps a map at a quarter of the image's side from beginning to end."""
+
+from pathlib import Path
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from config.schema import BackboneConfig
+from detectors import BACKBONE
+from detectors.backbones.base import Backbone, original_mode_only
+from detectors.weights import load_state, read_weights
+
+
+@BACKBONE.register_module(module_name="hrnet")
+class HRNet(Backbone):
+    """timm's `hrnet_w48` up to its last stage, and the four resolutions of that stage joined at the finest (HRNetV2).
+
+    65.3 M parameters; images of 256 pixels give a map of 720 x 64 x 64. The network's own head for ImageNet, which
+    brings the resolutions down to the coarsest, is left out.
+    """
+
+    channels = 720
+    pyramid_channels = (48, 96, 192, 384)
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__(config)
+        original_mode_only("hrnet", config)
+        self.network = timm.create_model(
+            "hrnet_w48", features_only=True, feature_location="", out_indices=(1, 2, 3, 4), in_chans=config.inc
+        )
+        self.last_layer = nn.Linear(self.channels, config.num_classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Feature map (B, 720, H / 4, W / 4): the pyramid's maps, brought to the finest bilinearly and joined."""
+        finest, *others = self.pyramid(images)
+        size = finest.shape[-2:]
+        return torch.cat([finest, *(F.interpolate(other, size, mode="bilinear") for other in others)], 1)
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """Maps at strides 4, 8, 16 and 32, of the last stage."""
+        return self.network(images)
+
+    def classifier(self, features: Tensor) -> Tensor:
+        """Logits (B, num_classes): mean over the map, dropout if configured, linear layer."""
+        return self.last_layer(self.dropout(self.pool(features)))
+
+    def load_imagenet(self, path: Path) -> None:
+        """Read the authors' ImageNet file (`hrnetv2_w48_imagenet_pretrained.pth`) or timm's, without its head."""
+        head = ("incre_modules.", "downsamp_modules.", "final_layer.", "fc.", "classifier.")
+        state, _ = read_weights(path)
+        trunk = {key: tensor for key, tensor in state.items() if not key.startswith(head)}
+        load_state(self.network, trunk, f"{path} does not fit HRNet-W48")

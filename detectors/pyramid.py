@@ -1,0 +1,30 @@
+"""What methods that need fine maps build on a backbone's pyramid."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class TopDown(nn.Module):
+    """The top-down path of a feature pyramid (Lin et al., CVPR 2017), without its 3x3 convolutions.
+
+    A 1x1 convolution brings each map to one width; from the coarsest on, what is merged so far is enlarged (nearest) to
+    the next finer map and added. The finest merged map is a 1x1 convolution of all maps, joined at its resolution.
+
+    Args:
+        channels: number of channels of each map, from fine to coarse, as `Backbone.pyramid_channels`.
+        width: number of channels of the merged maps.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(count, width, 1) for count in channels)
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Maps (B, C, h, w) from fine to coarse, as merged maps (B, width, h, w) in the same order."""
+        laterals = [convolution(one) for convolution, one in zip(self.lateral, maps, strict=True)]
+        merged = laterals[-1:]
+        for lateral in reversed(laterals[:-1]):
+            merged.insert(0, lateral + F.interpolate(merged[0], lateral.shape[-2:]))
+        return merged
