@@ -18,6 +18,7 @@ DETECTOR: Registry[type[AbstractDetector]] = Registry(
     {
         "efficientnet_lite0": "detectors.efficientnet_lite0",
         "efficientnetb4": "detectors.efficientnetb4",
+        "facexray": "detectors.facexray",
         "xception": "detectors.xception",
     },
     group="assay.detectors",
@@ -32,7 +33,9 @@ BACKBONE: Registry[type[Backbone]] = Registry(
     },
     group="assay.backbones",
 )
-LOSSFUNC: Registry[type[nn.Module]] = Registry("loss", {"cross_entropy": "detectors.losses"}, group="assay.losses")
+LOSSFUNC: Registry[type[nn.Module]] = Registry(
+    "loss", {"bce": "detectors.losses", "cross_entropy": "detectors.losses"}, group="assay.losses"
+)
 
 
 def build_detector(config: DetectorConfig, pretrained: bool = True) -> AbstractDetector:

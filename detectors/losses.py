@@ -13,3 +13,12 @@ class CrossEntropy(nn.Module):
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
         """A scalar >= 0."""
         return F.cross_entropy(logits.float(), label)
+
+
+@LOSSFUNC.register_module(module_name="bce")
+class BinaryCrossEntropy(nn.Module):
+    """Mean binary cross-entropy of logits with targets in [0, 1] of the same shape, in nats, computed in float32."""
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """A scalar >= 0; its least value is the mean entropy of the targets."""
+        return F.binary_cross_entropy_with_logits(logits.float(), target.float())

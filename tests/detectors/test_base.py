@@ -52,6 +52,15 @@ def test_cross_entropy_is_computed_in_float32():
     assert float(loss) == pytest.approx(math.log(2))
 
 
+def test_binary_cross_entropy_of_soft_targets():
+    logits = torch.tensor([0.0, math.log(3)], dtype=torch.bfloat16)
+    loss = LOSSFUNC["bce"]()(logits, torch.tensor([1.0, 0.25]))
+    assert loss.dtype == torch.float32
+    # Probabilities 1/2 and 3/4; bfloat16 keeps 8 bits of log 3.
+    expected = (math.log(2) + 0.25 * math.log(4 / 3) + 0.75 * math.log(4)) / 2
+    assert float(loss) == pytest.approx(expected, rel=2e-3)
+
+
 def test_example_batch_has_what_the_configuration_asks_for():
     detector = build_detector(lite(resolution=32, with_mask=True, with_landmark=True))
     batch = detector.example_batch(5, torch.Generator().manual_seed(0))

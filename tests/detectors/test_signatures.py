@@ -14,6 +14,7 @@ from detectors.signatures import SIGNATURES, from_df40, look_alikes
 from detectors.weights import load_weights, recognise, resemblance
 
 LISTS = Path(__file__).parent / "state_dicts"
+OTHER_NETWORKS = {"facexray"}  # shipped under DeepfakeBench's name, with a network of another head
 NAMES = sorted(path.stem for path in LISTS.glob("*.txt"))
 RELEASED = [
     "capsule",
@@ -65,6 +66,8 @@ def test_whose_weights_these_are_is_said_also_of_detectors_that_are_not_here(nam
     expected = (
         "it is a file of '{}'" if name in shipped else "it looks like a file of '{}', which this version does not have"
     )
+    if name in OTHER_NETWORKS:
+        expected = "it looks like a file of '{}'"
     assert resemblance(listed(name)).endswith(expected.format(name))
 
 
