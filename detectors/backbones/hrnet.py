@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from config.errors import InputError
 from config.schema import BackboneConfig
 from detectors import BACKBONE
 from detectors.backbones.base import Backbone, original_mode_only
@@ -39,7 +40,14 @@ class HRNet(Backbone):
         return torch.cat([finest, *(F.interpolate(other, size, mode="bilinear") for other in others)], 1)
 
     def pyramid(self, images: Tensor) -> list[Tensor]:
-        """Maps at strides 4, 8, 16 and 32, of the last stage."""
+        """Maps at strides 4, 8, 16 and 32, of the last stage.
+
+        Raises:
+            InputError: a side that 32 does not divide, so that the resolutions would not fit each other.
+        """
+        height, width = images.shape[-2:]
+        if height % 32 or width % 32:
+            raise InputError(f"resolution: hrnet takes multiples of 32 pixels, not {height} x {width}")
         return self.network(images)
 
     def classifier(self, features: Tensor) -> Tensor:

@@ -207,6 +207,11 @@ def test_hrnet_starts_from_imagenet(tmp_path, classifier):
     assert all((tensor == numbers[key]).all() for key, tensor in backbone.network.state_dict().items())
 
 
+def test_hrnet_refuses_sides_that_its_resolutions_do_not_share():
+    with pytest.raises(InputError, match="resolution: hrnet takes multiples of 32 pixels, not 96 x 80"):
+        BACKBONE["hrnet"](BackboneConfig()).features(torch.zeros(1, 3, 96, 80))
+
+
 def test_hrnets_feature_map_is_its_pyramid_at_the_finest_resolution():
     backbone = BACKBONE["hrnet"](BackboneConfig()).eval()
     with torch.no_grad():
