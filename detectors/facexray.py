@@ -5,9 +5,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from config.base import Schema
 from config.errors import InputError
 from config.load import validate
-from config.schema import DetectorConfig, Schema
+from config.schema import DetectorConfig
 from detectors import DETECTOR, LOSSFUNC
 from detectors.base import AbstractDetector, DataDict, PredDict, fake_probability
 from detectors.pyramid import TopDown

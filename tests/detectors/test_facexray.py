@@ -84,6 +84,11 @@ def test_the_papers_weight_is_the_shipped_one():
     assert load_config(DetectorConfig, "facexray").options["map_weight"] == 100
 
 
+def test_the_papers_backbone_is_a_variant():
+    config = load_config(DetectorConfig, "facexray/hrnet")
+    assert (config.backbone_name, config.pseudofake.source) == ("hrnet", "partner")
+
+
 @pytest.mark.parametrize("side", [64, 16, 48])
 def test_a_mask_of_another_size_counts_by_its_boundary_not_by_a_resized_masks(small, side):
     detector = small()
