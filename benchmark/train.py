@@ -21,6 +21,7 @@ from evaluation.protocol import OURS, Protocol
 from evaluation.scores import Environment, environment, git_commit
 from evaluation.scoring import score_faces
 from preprocessing.samples import FaceSet, open_faces, splits_of
+from training import RECIPE
 from training.trainer import FitResult, fit
 
 RECORD = "record.json"
@@ -105,10 +106,14 @@ def train_detector(
         profile=profile,
         first_frames=protocol.first_frames,
         compression=config.compression,
-        with_landmark=config.with_landmark,
     )
+    recipe = RECIPE[config.dataset_type]
     train_faces = open_some(
-        config.train_dataset, split="train", frames=config.frame_num.train, with_mask=config.with_mask
+        config.train_dataset,
+        split="train",
+        frames=config.frame_num.train,
+        with_landmark=config.with_landmark or recipe.needs_landmark,
+        with_mask=config.with_mask and recipe.stored_mask,
     )
     with_val = [name for name in config.train_dataset if "val" in splits_of(data, name, profile)]
     val_faces = open_some(with_val, split="val", frames=config.frame_num.test) if with_val else None

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 DETECTOR: Registry[type[AbstractDetector]] = Registry(
     "detector",
     {
+        "bf_only": "detectors.data_mixes",
+        "df_only": "detectors.data_mixes",
         "efficientnet_lite0": "detectors.efficientnet_lite0",
         "efficientnetb4": "detectors.efficientnetb4",
         "facexray": "detectors.facexray",
+        "sbi": "detectors.sbi",
+        "vht": "detectors.data_mixes",
         "xception": "detectors.xception",
     },
     group="assay.detectors",

@@ -86,6 +86,11 @@ def tight_crop(sample: "Sample", margins: Sequence[float]) -> "Sample":
     )
 
 
+def mirrored(box: Box, width: int) -> Box:
+    """A box in the mirror image of an image of some width."""
+    return replace(box, left=width - 1 - box.right, right=width - 1 - box.left)
+
+
 def moved(box: Box, cut: Window) -> Box:
     """A box of an image in pixels of what a window cuts out of it."""
     x, y = cut[1].start, cut[0].start

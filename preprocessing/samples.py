@@ -126,6 +126,21 @@ class FaceSet:
             raise BrokenSampleError(f"{store.path}: {key}: {error}") from None
         return Sample(image, landmark, mask, box)
 
+    def landmarks(self, index: int) -> npt.NDArray[np.float32]:
+        """The (81, 2) landmarks of the face at `index` alone, without its pixels; errors as for `read`."""
+        key, store = self._columns.value("key", index), self._stores[self._columns.value("store", index)]
+        try:
+            return decode_landmarks(store.get(landmarks_key(key)))
+        except KeyError as error:
+            raise BrokenSampleError(f"{store.path}: no value under {error}") from None
+        except ValueError as error:
+            raise BrokenSampleError(f"{store.path}: {key}: {error}") from None
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether the crops are loose ones."""
+        return any(store.is_loose for store in self._stores)
+
     def reconstruction(self, index: int, kind: str) -> Image:
         """The face at `index` as a network made it anew: (H, W, 3) uint8 RGB, as large as its crop.
 

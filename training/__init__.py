@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
 RECIPE: Registry[type[Recipe]] = Registry(
     "batch recipe (dataset_type)",
-    {"balanced": "training.recipes", "frames": "training.recipes"},
+    {
+        "aligned_quadruplet": "training.fakes",
+        "aligned_triplet": "training.fakes",
+        "balanced": "training.recipes",
+        "frames": "training.recipes",
+        "real_with_pseudofake": "training.fakes",
+    },
     group="assay.recipes",
 )

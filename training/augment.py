@@ -13,6 +13,7 @@ import numpy as np
 from config.schema import Augmentation
 from preprocessing import operators
 from preprocessing.clips import Image
+from preprocessing.margins import mirrored
 from preprocessing.samples import Sample
 
 COLOUR_PROB = 0.5
@@ -45,11 +46,13 @@ def augment(sample: Sample, settings: Augmentation, rng: np.random.Generator) ->
 
 
 def flip(sample: Sample) -> Sample:
-    """A face mirrored left-right, with landmark and mask."""
+    """A face mirrored left-right, with landmark, mask and box."""
+    width = sample.image.shape[1]
     return Sample(
         operators.flip(sample.image),
-        None if sample.landmark is None else operators.flip_landmark(sample.landmark, sample.image.shape[1]),
+        None if sample.landmark is None else operators.flip_landmark(sample.landmark, width),
         None if sample.mask is None else operators.flip(sample.mask),
+        None if sample.box is None else mirrored(sample.box, width),
     )
 
 

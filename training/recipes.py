@@ -34,7 +34,10 @@ class Recipe(ABC):
     """How batches are made of faces. A subclass says at least how an epoch is cut into batches.
 
     Attributes:
+        members: how many images a batch has of each entry of `batches`.
         unit: the share that a process takes of a batch is a multiple of this.
+        needs_landmark: whether the faces must come with landmarks, although the network is not given any.
+        stored_mask: whether the masks that a network is given are stored ones; False where the recipe makes them.
 
     Args:
         faces: what to train on.
@@ -44,7 +47,10 @@ class Recipe(ABC):
         InputError: there are no faces.
     """
 
+    members: ClassVar[int] = 1
     unit: ClassVar[int] = 1
+    needs_landmark: ClassVar[bool] = False
+    stored_mask: ClassVar[bool] = True
 
     def __init__(self, faces: Faces, config: DetectorConfig) -> None:
         if not len(faces):

@@ -8,7 +8,7 @@ but less than one level. Results are rounded, as all operators here do; albument
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -18,6 +18,8 @@ from config.base import Triple
 from config.pseudofake import Changes, Final
 from preprocessing import operators
 from preprocessing.clips import Image
+
+M = TypeVar("M", bound=npt.NDArray[Any])
 
 RGB_PROB, RGB_LIMIT = 0.3, 20
 HSV_LIMIT = 0.3
@@ -74,7 +76,7 @@ def apply(image: Image, changes: Photometric) -> Image:
     return _with_hole(image, changes)
 
 
-def apply_to_mask(mask: npt.NDArray[np.float32], changes: Photometric) -> npt.NDArray[np.float32]:
+def apply_to_mask(mask: M, changes: Photometric) -> M:
     """The mask (H, W) of what still differs after the changes: 0 in their hole, elsewhere as it was."""
     return _with_hole(mask, changes)
 
@@ -166,7 +168,7 @@ def _hole(rng: np.random.Generator) -> tuple[float, float, float, float]:
     return float(top), float(left), float(top + height), float(left + width)
 
 
-def _with_hole(image: npt.NDArray[Any], changes: Photometric) -> npt.NDArray[Any]:
+def _with_hole(image: M, changes: Photometric) -> M:
     if changes.hole is None:
         return image
     height, width = image.shape[:2]
