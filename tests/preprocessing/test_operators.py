@@ -140,6 +140,28 @@ def test_fancy_pca_adds_the_principal_colour(image):
     np.testing.assert_array_equal(operators.fancy_pca(image, np.array([0, 0, 3.0])), expected)
 
 
+@pytest.mark.parametrize("interpolation", [cv2.INTER_LINEAR, cv2.INTER_NEAREST])
+@pytest.mark.parametrize("shape", [(64, 64), (33, 50), (1, 3)])
+def test_rotation_is_that_of_each_channel_alone(shape, interpolation):
+    pixels = np.random.default_rng(8).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    alone = [operators.rotate(np.ascontiguousarray(pixels[..., one]), 8.5, interpolation) for one in range(3)]
+    np.testing.assert_array_equal(operators.rotate(pixels, 8.5, interpolation), np.dstack(alone))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 70), st.integers(1, 70))
+@settings(deadline=None, max_examples=40)
+def test_fancy_pca_moves_by_the_exact_covariance(seed: int, height: int, width: int):
+    """To the pixel: the formula on whole numbers, which are exact, and the one rounding at the end."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, rng.integers(1, 257), (height, width, 3), dtype=np.uint8)
+    alphas = rng.normal(0, 1, 3)
+    flat, means = pixels.reshape(-1, 3).astype(np.int64), pixels.reshape(-1, 3).mean(axis=0)
+    values, vectors = np.linalg.eigh((flat.T @ flat / len(flat) - np.outer(means, means)) / 255**2)
+    vectors *= np.copysign(1.0, vectors.sum(axis=0))
+    expected = np.clip(np.rint(pixels + 255 * (vectors @ (alphas * values))), 0, 255)
+    np.testing.assert_array_equal(operators.fancy_pca(pixels, alphas), expected)
+
+
 def test_fancy_pca_leaves_an_image_of_one_colour():
     plain = np.full((8, 8, 3), (10, 200, 30), np.uint8)
     np.testing.assert_array_equal(operators.fancy_pca(plain, np.ones(3)), plain)
