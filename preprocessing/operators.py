@@ -38,7 +38,7 @@ def rotate(image: Image, degrees: float, interpolation: int = cv2.INTER_LINEAR) 
     """Turn an image or mask about its centre, counter-clockwise; what comes in from outside is the image reflected."""
     height, width = image.shape[:2]
     matrix = rotation(degrees, height, width)
-    # OpenCV gathers the pixels of one and of four channels faster than those of three; each channel's values are the same.
+    # OpenCV turns four channels faster than three, and each by itself, so that the pixels are the same.
     even = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA) if image.ndim == 3 else image
     turned = cv2.warpAffine(even, matrix, (width, height), flags=interpolation, borderMode=cv2.BORDER_REFLECT_101)
     return cv2.cvtColor(turned, cv2.COLOR_RGBA2RGB) if image.ndim == 3 else turned

@@ -1,19 +1,23 @@
 """From a batch recipe to a stream of batches: seeded per face and epoch, the same with any number of processes."""
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from config.errors import InputError
 from config.processes import ALONE, Group
+from config.schema import DetectorConfig
+from preprocessing.operators import normalisation
 from preprocessing.workers import settle, worker_context
 from training.errors import TrainingError
 from training.recipes import Indices, Recipe, TrainingSample
 
+CPU = torch.device("cpu")
 Draw = tuple[int, int, int]
 """Epoch, index of a face, and how often the epoch has shown it before."""
 
@@ -108,13 +112,14 @@ class Loader:
         seed: of the run.
         workers: worker processes; 0 makes batches in this process, when they are asked for. They are kept from epoch
             to epoch.
-        pin_memory: whether batches are put into page-locked memory, from which a GPU copies without waiting.
+        device: where the batches are wanted; a GPU copies them from page-locked memory, without waiting.
         group: the processes that share the batches.
     """
 
     def __init__(
-        self, recipe: Recipe, seed: int, workers: int = 0, pin_memory: bool = False, group: Group = ALONE
+        self, recipe: Recipe, seed: int, workers: int = 0, device: torch.device = CPU, group: Group = ALONE
     ) -> None:
+        self.device = device
         self.sampler = EpochSampler(recipe, seed, group)
         samples = TrainingSet(recipe, seed)
         self._loader = DataLoader(
@@ -124,7 +129,7 @@ class Loader:
             num_workers=workers,
             multiprocessing_context=worker_context() if workers else None,
             persistent_workers=workers > 0,
-            pin_memory=pin_memory,
+            pin_memory=device.type == "cuda",
             worker_init_fn=settle,
             generator=Generator(),  # torch's own generator stays as the loop left it
         )
@@ -135,7 +140,8 @@ class Loader:
     def epoch(self, epoch: int, position: int = 0, everything: bool = False) -> Iterator[dict[str, Tensor]]:
         """The batches of an epoch from the `position`-th on; `len` of the loader is then their number.
 
-        Of several processes each gets its share of each batch, or, with `everything`, all get all shares in turn.
+        They are on the device, as detectors get them (`to_network`). Of several processes each gets its share of each
+        batch, or, with `everything`, all get all shares in turn.
 
         Raises:
             TrainingError: a face cannot be used, or a worker process died.
@@ -158,7 +164,35 @@ class Loader:
                 ) from error
             if isinstance(batch, Failure):
                 raise TrainingError(batch.message) from RuntimeError(batch.details)
-            yield batch
+            yield to_network(batch, self.sampler.recipe.config, self.device)
+
+
+def to_network(batch: Mapping[str, Tensor], config: DetectorConfig, device: torch.device) -> dict[str, Tensor]:
+    """A collated batch as the `data_dict` that a detector gets, on the device.
+
+    Images that are still (B, R, R, 3) uint8 become (B, 3, R, R) float32 in channels_last, bit for bit the numbers of
+    `preprocessing.operators.to_network_input`.
+
+    Args:
+        batch: entries of `data_dict`.
+        config: mean and standard deviation of the channels.
+        device: where the network is.
+    """
+    moved = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
+    return {key: _normalised(value, config) if _is_image(value) else value for key, value in moved.items()}
+
+
+def _is_image(value: Tensor) -> bool:
+    return value.dtype == torch.uint8 and value.ndim == 4
+
+
+def _normalised(images: Tensor, config: DetectorConfig) -> Tensor:
+    """Row by row, since to broadcast a factor over three channels is slower than over a row's values."""
+    factors, offsets = (
+        torch.from_numpy(np.tile(each, images.shape[2])).to(images.device)
+        for each in normalisation(config.mean, config.std)
+    )
+    return images.flatten(2).float().mul_(factors).sub_(offsets).view(images.shape).permute(0, 3, 1, 2)
 
 
 def sample_rng(seed: int, draw: Draw) -> np.random.Generator:

@@ -12,7 +12,7 @@ from torch import Tensor
 from config.errors import InputError
 from config.schema import DetectorConfig
 from preprocessing.margins import tight_crop
-from preprocessing.operators import to_network_input, to_network_landmark, to_network_mask
+from preprocessing.operators import to_network_landmark, to_network_mask, to_network_size
 from preprocessing.samples import Faces, Sample
 from training import RECIPE
 from training.augment import augment
@@ -20,6 +20,8 @@ from training.augment import augment
 T = TypeVar("T")
 Indices = npt.NDArray[np.int64]
 TrainingSample = dict[str, npt.NDArray[np.generic]]
+"""Entries of `data_dict` without the batch axis. An image may be (R, R, 3) uint8, a quarter of the bytes for a loading
+process to send: the loader then normalises the whole batch on the network's device (training.data.to_network)."""
 
 
 class TrainingFaces(Faces, Protocol):
@@ -86,7 +88,7 @@ class Recipe(ABC):
         return batch[rank::size]
 
     def sample(self, index: int, rng: np.random.Generator) -> TrainingSample:
-        """What one face contributes to a batch: entries of `data_dict` without the batch axis.
+        """What one face contributes to a batch.
 
         A loose crop is cut to its box with margins drawn for each side.
 
@@ -105,19 +107,19 @@ class Recipe(ABC):
         return network_sample(face, int(self.faces.labels[index]), self.config)
 
     def collate(self, samples: Sequence[TrainingSample]) -> dict[str, Tensor]:
-        """Samples as a batch, a `data_dict` on the CPU."""
+        """Samples as a batch on the CPU, entry by entry."""
         return {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in samples[0]}
 
 
 def network_sample(face: Sample, label: int, config: DetectorConfig) -> TrainingSample:
-    """A face as a network sees it, with its label: entries of `data_dict` without the batch axis.
+    """A face as a network sees it, with its label; the image is (R, R, 3) uint8.
 
     Raises:
         InputError: landmarks or masks are wanted and the face has none.
     """
     height, width = face.image.shape[:2]
     sample: TrainingSample = {
-        "image": to_network_input(face.image, config.resolution, config.mean, config.std),
+        "image": to_network_size(face.image, config.resolution),
         "label": np.array(label, np.int64),
     }
     if config.with_landmark:

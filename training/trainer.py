@@ -194,7 +194,7 @@ class Run:
         self.generator = torch.Generator().manual_seed(config.manualSeed)
         self._faces_sha256 = faces.sha256
         recipe = RECIPE[config.dataset_type](faces, config)
-        self.loader = Loader(recipe, config.manualSeed, config.workers, device.type == "cuda", group)
+        self.loader = Loader(recipe, config.manualSeed, config.workers, device, group)
         detector.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         batches = partial(self.loader.epoch, 0, everything=True)  # so that all processes change the network alike
         detector.on_fit_start(FitContext(device, config.nEpochs, batches, self.generator))

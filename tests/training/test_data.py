@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from config.processes import Group
-from tests.training.stand_in import ArrayFaces, make_config, make_faces
+from preprocessing.operators import to_network_input
+from tests.training.stand_in import SIDE, ArrayFaces, make_config, make_faces
 from training import RECIPE
-from training.data import EpochSampler, Loader, sample_rng
+from training.augment import augment
+from training.data import EpochSampler, Loader, sample_rng, to_network
 from training.errors import TrainingError
 
 
@@ -82,6 +84,27 @@ def test_sample_generator_depends_on_seed_epoch_and_index():
     assert sample_rng(1, (2, 3, 0)).random() == np.random.default_rng([1, 2, 3]).random()
     drawn = {sample_rng(seed, (epoch, index, 0)).random() for seed in (0, 1) for epoch in (0, 1) for index in (0, 1)}
     assert len(drawn) == 8
+
+
+@pytest.mark.parametrize("resolution", [SIDE, 20])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_images_are_the_augmented_faces_as_evaluation_would_see_them(resolution: int, workers: int):
+    """Bit for bit, whatever way they take from a loading process to the network."""
+    config = make_config(resolution=resolution, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    faces = make_faces()
+    loader = Loader(RECIPE["frames"](faces, config), 3, workers)
+    batches = list(loader.epoch(4))
+    for draws, batch in zip(loader.sampler, batches, strict=True):
+        changed = [augment(faces.read(draw[1]), config.data_aug, np.random.default_rng([3, *draw])) for draw in draws]
+        expected = [to_network_input(face.image, resolution, config.mean, config.std) for face in changed]
+        np.testing.assert_array_equal(batch["image"].numpy(), np.stack(expected))
+        assert batch["image"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_what_a_recipe_has_normalised_itself_stays():
+    batch = {"image": torch.rand(2, 3, 8, 8), "label": torch.tensor([0, 1]), "mask": torch.rand(2, 1, 8, 8)}
+    ready = to_network(batch, make_config(), torch.device("cpu"))
+    assert all(torch.equal(ready[key], value) for key, value in batch.items())
 
 
 def test_types_and_shapes_are_the_contracts():

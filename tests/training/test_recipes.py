@@ -12,7 +12,7 @@ from config.errors import InputError
 from config.processes import Group
 from config.schema import Margins
 from preprocessing.margins import tight_crop
-from preprocessing.operators import to_network_input
+from preprocessing.operators import to_network_size
 from preprocessing.samples import FaceSet, Sample
 from preprocessing.search import Box
 from tests.training.stand_in import SIDE, make_config, make_faces
@@ -74,7 +74,7 @@ def test_sample_holds_what_the_configuration_asks_for():
     faces = make_faces(1, 1)
     sample = RECIPE["frames"](faces, config).sample(1, np.random.default_rng(0))
     face = faces.read(1)
-    np.testing.assert_array_equal(sample["image"], to_network_input(face.image, 2 * SIDE, config.mean, config.std))
+    np.testing.assert_array_equal(sample["image"], to_network_size(face.image, 2 * SIDE))
     assert sample["label"] == 1
     np.testing.assert_allclose(sample["landmark"], 2 * face.landmark + 0.5, rtol=1e-5)
     assert sample["mask"].shape == (1, 2 * SIDE, 2 * SIDE)
@@ -141,17 +141,15 @@ class LooseFaces:
 
 
 def test_a_loose_crop_is_cut_with_margins_of_its_own_for_each_side_and_each_draw():
-    config = make_config(
-        resolution=128, use_data_augmentation=False, with_landmark=True, mean=(0, 0, 0), std=(1, 1, 1), with_mask=True
-    )
+    config = make_config(resolution=128, use_data_augmentation=False, with_landmark=True, with_mask=True)
     recipe = RECIPE["frames"](LooseFaces(), config)
     windows = []
     for seed in range(60):
         sample = recipe.sample(0, np.random.default_rng(seed))
-        assert sample["image"].shape == (3, 128, 128)
-        left, right = 255 * sample["image"][0, 64, [0, -1]]
-        top, bottom = 255 * sample["image"][1, [0, -1], 64]
-        middle = 255 * sample["image"][:2, *sample["landmark"][0, ::-1].round().astype(int)]
+        assert sample["image"].shape == (128, 128, 3)
+        left, right = sample["image"][64, [0, -1], 0].astype(int)
+        top, bottom = sample["image"][[0, -1], 64, 1].astype(int)
+        middle = sample["image"][*sample["landmark"][0, ::-1].round().astype(int), :2]
         np.testing.assert_allclose(middle, 100, atol=1.5)  # the landmark is at the pixel whose colour says (100, 100)
         windows.append([50 - left, 50 - top, right - 149, bottom - 149])
     low, high = 100 * np.array(config.margins.train)
@@ -169,7 +167,7 @@ def test_margins_may_be_those_of_the_code_of_sbi():
     recipe = RECIPE["frames"](LooseFaces(), config)
     image = recipe.sample(0, np.random.default_rng(0))["image"]
     expected = tight_crop(LooseFaces().read(0), [0.2] * 4).image
-    np.testing.assert_array_equal(image, to_network_input(expected, 140, config.mean, config.std))
+    np.testing.assert_array_equal(image, to_network_size(expected, 140))
 
 
 @pytest.mark.parametrize("margins", [{"train": [0.2, 0.1]}, {"train": [-0.1, 0.1]}, {"test": 2}])
