@@ -248,6 +248,8 @@ def _show(results: Sequence[Evaluated], console: Console) -> None:
 def _notes(made_by: Mapping[str, Any], dataset: str, config: DetectorConfig) -> tuple[str, ...]:
     """What a reader must know beside a figure on this data set: substitutes above all."""
     notes = [f"landmarks: {made_by.get('predictor', 'unknown')}"]
+    if (encoder := str(made_by.get("encoder"))).startswith("jpeg"):
+        notes.append(f"crops: {encoder.partition(',')[0]}, a compression on top of the data set's own")
     if made_by.get("profile", {}).get("crop") == "loose":
         boxes = made_by.get("detector", "dlib")
         notes.append(f"boxes: {boxes}, with a margin of {config.margins.test:.1%} of their side; all faces of a frame")

@@ -28,6 +28,7 @@ def preprocess_dataset(
     landmarks: Path | None,
     detector_file: Path | None = None,
     mode: str | None = None,
+    encoding: str | None = None,
     workers: int | None = None,
     engine: str = "local",
     shard: str | None = None,
@@ -38,7 +39,13 @@ def preprocess_dataset(
     Returns:
         The manifest's rows.
     """
-    wanted = {"num_frames": frames, "stride": stride, "mode": mode, "detector_file": detector_file}
+    wanted = {
+        "num_frames": frames,
+        "stride": stride,
+        "mode": mode,
+        "detector_file": detector_file,
+        "encoding": encoding,
+    }
     changes = [f"{key}={value}" for key, value in wanted.items() if value is not None]
     share = Shard.parse(shard) if shard else None
     config, crops = describe(dataset), load_config(Profile, profile, changes)

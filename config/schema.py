@@ -201,8 +201,8 @@ class Profile(Schema):
     project's compact one. `crop` is `aligned`, to `resolution` and `scale`, or `loose`: far around the face, as it lies
     in the frame, with the face's box, out of which training and scoring cut (`margins` of a detector's configuration).
     `faces` are those of a frame that are kept. `detector_file` gives the boxes of loose crops, a YuNet (.onnx) or a
-    RetinaFace (.pth); null leaves it to dlib. A video without a face has `faceless_score` in video metrics; null leaves
-    it out.
+    RetinaFace (.pth); null leaves it to dlib. `encoding` is how crops are stored (preprocessing.encodings). A video
+    without a face has `faceless_score` in video metrics; null leaves it out.
     """
 
     name: str
@@ -216,6 +216,7 @@ class Profile(Schema):
     crop: Literal["aligned", "loose"] = "aligned"
     faces: Literal["largest", "all"] = "largest"
     detector_file: str | None = None
+    encoding: Literal["png", "jpeg", "bmp"] = "png"
     faceless_score: Probability | None = None
 
     @model_validator(mode="after")
@@ -226,8 +227,11 @@ class Profile(Schema):
 
     @property
     def stored(self) -> dict[str, Any]:
-        """The keys that decide what is stored. Those younger than the first stores stand there if they say anything."""
-        elsewhere = {"landmarks", "detector_file", "faceless_score", "crop", "faces"}
+        """The keys that decide what is stored. Those younger than the first stores stand there if they say anything.
+
+        What stores and manifests say in an entry of its own is left out: the models and the encoder.
+        """
+        elsewhere = {"landmarks", "detector_file", "faceless_score", "encoding", "crop", "faces"}
         without_effect = {"resolution", "scale"} if self.crop == "loose" else set()
         older = self.model_dump(mode="json", exclude=elsewhere | without_effect)
         return older | self.model_dump(mode="json", include={"crop", "faces"}, exclude_defaults=True)

@@ -135,11 +135,6 @@ def decode_image(encoded: npt.NDArray[np.uint8], flags: int = cv2.IMREAD_COLOR) 
         return None
 
 
-def encode_png(image: Image) -> bytes:
-    """An image, BGR (H, W, 3) or grey (H, W), as the bytes of a PNG file."""
-    return cv2.imencode(".png", image)[1].tobytes()
-
-
 def _read_video(path: Path, num_frames: int, stride: int | None) -> Iterator[tuple[int, Image | None]]:
     if path.stat().st_size == 0:
         raise UnreadableMediaError("empty file")

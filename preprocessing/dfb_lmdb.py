@@ -26,7 +26,7 @@ from preprocessing.store import (
 
 BATCH_BYTES = 1 << 25
 COPY_BYTES = 1 << 24
-ENCODER = "png, landmarks as 32-bit integers without header"
+LANDMARKS = "landmarks as 32-bit integers without header"
 Progress = Callable[[int, int], None]
 
 
@@ -50,7 +50,8 @@ def dfb_meta(metas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
                 raise InputError(
                     f"{name} was made with another {entry.replace('_', ' ')} than {first}: export it apart"
                 )
-    return {**meta, "encoder": ENCODER}
+    crops, _, _ = str(meta["encoder"]).partition(",")
+    return {**meta, "encoder": f"{crops}, {LANDMARKS}"}
 
 
 def write_dfb_lmdb(

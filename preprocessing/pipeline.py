@@ -16,7 +16,8 @@ import pandas as pd
 from config.errors import InputError
 from config.schema import DatasetConfig, Profile
 from preprocessing.boxes import find_detector
-from preprocessing.clips import Clip, Image, UnreadableMediaError, encode_png, read_frames, read_image
+from preprocessing.clips import Clip, Image, UnreadableMediaError, read_frames, read_image
+from preprocessing.encodings import ENCODINGS, PNG, Encoding
 from preprocessing.engines import engine_named
 from preprocessing.faces import Face, FaceCropper, Skip
 from preprocessing.landmarks import Predictor
@@ -36,7 +37,6 @@ from preprocessing.store import (
 )
 
 STORE_FORMAT = 1
-ENCODER = "png"
 
 
 def manifest_path(data: Path, profile: str, dataset: str) -> Path:
@@ -136,6 +136,7 @@ def process_clip(clip: Clip, cropper: FaceCropper | LooseCropper, root: Path, st
         return ClipResult({}, [replace(base, skip=clip.skip)])
     values: dict[str, bytes] = {}
     rows: list[Row] = []
+    encoding = ENCODINGS[cropper.profile.encoding]
     try:
         base = replace(base, sha1=_sha1(clip.files))
         last: Box | None = None
@@ -152,7 +153,7 @@ def process_clip(clip: Clip, cropper: FaceCropper | LooseCropper, root: Path, st
                 continue
             for place, face in enumerate(faces):
                 key = f"{clip.store_folder}/{number:03d}{f'_{place}' if place else ''}.png"
-                values.update(_encode(key, face))
+                values.update(_encode(key, face, encoding))
                 rows.append(replace(row, face=place, key=key, detector_score=face.box.score))
             last = faces[0].box if clip.media == "video" else None
     except (UnreadableMediaError, OSError) as error:
@@ -205,10 +206,10 @@ def _frames_with_masks(clip: Clip, profile: Profile) -> Iterator[tuple[int, Imag
     yield from ((index, frame, masks.get(index)) for index, frame in frames)
 
 
-def _encode(key: str, face: Face) -> dict[str, bytes]:
-    values = {key: encode_png(face.crop), landmarks_key(key): encode_landmarks(face.landmarks)}
+def _encode(key: str, face: Face, encoding: Encoding) -> dict[str, bytes]:
+    values = {key: encoding.encode(face.crop), landmarks_key(key): encode_landmarks(face.landmarks)}
     if face.mask is not None:
-        values[mask_key(key)] = encode_png(face.mask)
+        values[mask_key(key)] = PNG.encode(face.mask)
     if face.box_in_crop is not None:
         values[box_key(key)] = encode_box(face.box_in_crop, face.placed_by)
     return values
@@ -263,6 +264,6 @@ def _meta(dataset: DatasetConfig, profile: Profile, predictor: Predictor) -> dic
         "predictor": predictor.name,
         "predictor_git_blob": predictor.git_blob,
         "predictor_sha256": predictor.sha256,
-        "encoder": ENCODER,
+        "encoder": ENCODINGS[profile.encoding].name,
         "versions": {package: version(package) for package in ("dlib-bin", "opencv-python-headless", "numpy")},
     }

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from config.errors import InputError
-from preprocessing.clips import decode_image, encode_png
+from preprocessing.clips import decode_image
+from preprocessing.encodings import PNG
 from preprocessing.reconstruction.reconstructor import Reconstructor
 from preprocessing.reconstruction.stored import ReconstructionWriter, refuse_other_model
 from preprocessing.samples import FIRST_FACES, load_rows, spread
@@ -111,7 +112,7 @@ def _reconstruct_video(
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         for one in reconstructors:
             if one.kind in kinds:
-                values[reconstruction_key(key, one.kind)] = encode_png(cv2.cvtColor(one(rgb), cv2.COLOR_RGB2BGR))
+                values[reconstruction_key(key, one.kind)] = PNG.encode(cv2.cvtColor(one(rgb), cv2.COLOR_RGB2BGR))
     if values:
         writer.store(values)
     return len(values), broken

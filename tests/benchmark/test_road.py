@@ -103,7 +103,8 @@ def test_weights_of_another_network_are_refused_by_name(assay, media: Path, tmp_
 
 def test_the_epoch_chosen_on_the_test_set_stands_apart(assay, media: Path, tmp_path: Path):
     data, run = tmp_path / "data", tmp_path / "run"
-    assert assay("preprocess", "custom", "--root", media, "--data", data, "--workers", 1).code == 0
+    preprocess = ["preprocess", "custom", "--root", media, "--data", data, "--workers", 1]
+    assert assay(*preprocess, "--encoding", "jpeg").code == 0
     train = ["train", "efficientnet_lite0", "--train", "custom", "--data", data, "--out", run, "--keep-epochs"]
     for setting in ("workers=0", "nEpochs=3", "train_batchSize=6", "resolution=96", "metric_scoring=ap"):
         train += ["--set", setting]
@@ -122,6 +123,7 @@ def test_the_epoch_chosen_on_the_test_set_stands_apart(assay, media: Path, tmp_p
     record = ScoreRecord.read(folder / "scores.json")
     assert record.protocol == "dfb_legacy"
     assert f"epoch {best + 1} of 3, chosen by its frame ap on this test set itself" in record.notes
+    assert "crops: jpeg 95 4:4:4, a compression on top of the data set's own" in record.notes
     assert record.weights_sha256 == weights_sha256(run / "epochs" / f"{best + 1:03}.safetensors")
     assert read_scores(folder / "scores.parquet").equals(epochs[best])
 
