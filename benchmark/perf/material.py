@@ -16,6 +16,7 @@ from benchmark.perf.stage import Scale
 from config.load import load_config
 from config.schema import DatasetConfig, DetectorConfig, Profile
 from preprocessing.clips import Image
+from preprocessing.encodings import ENCODINGS
 from preprocessing.landmarks import Predictor
 from preprocessing.pipeline import preprocess
 from preprocessing.samples import FaceSet, open_faces
@@ -31,13 +32,13 @@ class Material:
     Attributes:
         scenes: by the height of the frame, one person who moves about: BGR frames of 16:9.
         video: the first of these scenes, there and back, in H.264.
-        faces: stored crops with landmarks, as many real as fake by name.
+        faces: stored crops with landmarks, as many real as fake by name; by the encoding of their store.
         folder: for what the stages write.
     """
 
     scenes: dict[int, list[Image]]
     video: Path
-    faces: FaceSet
+    faces: dict[str, FaceSet]
     folder: Path
 
 
@@ -52,14 +53,17 @@ def make_material(
     shown = scenes[scale.heights[0]]
     there_and_back = islice(cycle(chain(shown, shown[-2:0:-1])), scale.video)
     write_video(video, np.stack([cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in there_and_back]), C23)
-    root, data = folder / "stills", folder / "data"
+    root = folder / "stills"
     for number, picture in enumerate(islice(cycle(pictures), scale.faces)):
         target = root / "train" / ("real", "fake")[number % 2] / f"{number:03}.jpg"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(picture, target)
-    preprocess(load_config(DatasetConfig, DATASET), root, data, profile, predictor)
-    with_landmark = config.with_landmark
-    faces = open_faces(data, [DATASET], "train", profile=profile.name, with_landmark=with_landmark)
+    faces = {}
+    for encoding in ENCODINGS:
+        data, stored = folder / encoding, profile.model_copy(update={"encoding": encoding})
+        preprocess(load_config(DatasetConfig, DATASET), root, data, stored, predictor)
+        with_landmark = config.with_landmark
+        faces[encoding] = open_faces(data, [DATASET], "train", profile=profile.name, with_landmark=with_landmark)
     return Material(scenes, video, faces, folder)
 
 

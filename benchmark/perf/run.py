@@ -19,7 +19,7 @@ from benchmark.loading import device_named, loaders
 from benchmark.perf.faces import measure_decoding, measure_search
 from benchmark.perf.material import make_material
 from benchmark.perf.network import Setting, measure_compiled, measure_scoring, measure_training
-from benchmark.perf.samples import measure_samples
+from benchmark.perf.samples import measure_batches, measure_samples
 from benchmark.perf.scores import measure_metrics
 from benchmark.perf.stage import FULL, Scale, Stage
 from benchmark.progress import progress
@@ -32,6 +32,7 @@ from evaluation.tables import Column, Table
 from preprocessing.landmarks import find_predictor
 from preprocessing.workers import cores
 
+COMPARED = {"exact": "fast", "plain": "recipe"}
 CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -119,13 +120,14 @@ class Measurements:
             raise InputError(f"{path} holds no measurements of assay perf: {error.errors()[0]['msg']}") from None
 
     def _gains(self) -> Iterator[str]:
-        """How much faster mode fast is than mode exact."""
+        """How much faster this project's way is than the one that it is compared with."""
         seconds = {(stage.name, stage.on): stage.seconds for stage in self.stages}
         for (name, on), slow in seconds.items():
-            work, _, mode = name.rpartition(" ")
-            fast = seconds.get((f"{work} fast", on))
-            if mode == "exact" and fast:
-                yield f"{work}, {on}: fast is {slow / fast:.1f} times as fast as exact"
+            work, _, way = name.rpartition(" ")
+            other = COMPARED.get(way)
+            fast = seconds.get((f"{work} {other}", on))
+            if fast:
+                yield f"{work}, {on}: {other} is {slow / fast:.3g} times as fast as {way}"
 
 
 def run_perf(
@@ -170,8 +172,9 @@ def run_perf(
         parts = [
             partial(measure_decoding, material.video, scale.heights[0], scale),
             *(partial(measure_search, frames, profile, predictor, scale) for frames in material.scenes.values()),
-            partial(measure_samples, material.faces, config, folder, scale),
-            partial(measure_training, setting, material.faces, folder / "run"),
+            partial(measure_samples, material.faces["png"], config, folder, scale),
+            partial(measure_batches, material.faces, config, scale),
+            partial(measure_training, setting, material.faces["png"], folder / "run"),
             partial(measure_scoring, setting),
             *([partial(measure_compiled, setting)] if compiled else []),
             partial(measure_metrics, scale),

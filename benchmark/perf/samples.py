@@ -1,20 +1,25 @@
-"""From a crop to a training sample: PNG, LMDB, reading, augmentation, and all that one process does for a sample."""
+"""From a crop to a batch: PNG, LMDB, reading, augmentation, and all that is done for a batch, beside a plain loader."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
+from benchmark.perf.plain import PlainLoader
 from benchmark.perf.stage import Measured, Scale, Stage, medians, timed
 from config.schema import Augmentation, DetectorConfig
 from preprocessing.clips import Image
 from preprocessing.samples import FaceSet
-from preprocessing.store import FaceStoreWriter, encode_landmarks, landmarks_key
+from preprocessing.store import FaceStore, FaceStoreWriter, encode_landmarks, landmarks_key
 from training import RECIPE
 from training.augment import COLOUR_PROB, JPEG_PROB, augment
+from training.data import CPU, to_network
+from training.recipes import Recipe
 
 BLUR, QUALITY = 5, 70  # the middle of what is drawn
 
@@ -31,7 +36,7 @@ def measure_samples(faces: FaceSet, config: DetectorConfig, folder: Path, scale:
     samples = [faces.read(index) for index in range(len(faces))]
     crops = [cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR) for sample in samples]
     files = [cv2.imencode(".png", crop)[1] for crop in crops]
-    recipe, rng = RECIPE[config.dataset_type](faces, config), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     writer = FaceStoreWriter(folder / "written", {})
     numbers, values = count(), _values([file.tobytes() for file in files])
     number = len(crops)
@@ -40,7 +45,7 @@ def measure_samples(faces: FaceSet, config: DetectorConfig, folder: Path, scale:
         clip = str(next(numbers))
         writer.add(clip, {key.format(clip): value for key, value in values.items()}, [])
 
-    parts = {name: timed(work, 1) for name, (_, work) in _bare_operations(crops[0], config.data_aug).items()}
+    bare = _bare_operations(crops[0], config.data_aug)
     measured: dict[str, Measured] = {
         "png": timed(lambda _: [cv2.imencode(".png", crop) for crop in crops], number),
         "png bare": timed(lambda _: [cv2.imencode(".png", crop, _UNCOMPRESSED) for crop in crops], number),
@@ -49,24 +54,77 @@ def measure_samples(faces: FaceSet, config: DetectorConfig, folder: Path, scale:
         "read": timed(lambda _: [faces.read(index) for index in range(number)], number),
         "decode": timed(lambda _: [cv2.imdecode(file, cv2.IMREAD_COLOR) for file in files], number),
         "augment": timed(lambda _: [augment(sample, config.data_aug, rng) for sample in samples], number),
-        "sample": timed(lambda _: [recipe.sample(index, rng) for index in range(number)], number),
     }
     try:
-        found = medians(measured | parts, scale)
+        found = medians(measured | {name: timed(work, 1) for name, (_, work) in bare.items()}, scale)
     finally:
         writer.close()
-    bare = sum(share * found[name] for name, (share, _) in _bare_operations(crops[0], config.data_aug).items())
-    side, tensor = f"{crops[0].shape[0]} px", f"{config.resolution} px"
-    bare_sample = found["decode"] + (bare if config.use_data_augmentation else 0)
-    calls = "OpenCV's own calls, each weighed by its probability"
-    both = "PNG decoded from memory and OpenCV's calls of the augmentation"
+    side, calls = f"{crops[0].shape[0]} px", "OpenCV's own calls, each weighed by its probability"
     return [
         Stage("encode PNG", side, "crops", number, found["png"], "PNG without compression", found["png bare"]),
         Stage("write LMDB", side, "crops", number, found["lmdb"], "the same bytes in one file, synced", found["file"]),
         Stage("read", side, "crops", number, found["read"], "PNG decoded from memory", found["decode"]),
-        Stage("augment", side, "crops", number, found["augment"], calls, bare),
-        Stage("read, augment, convert", tensor, "samples", number, found["sample"], both, bare_sample),
+        Stage("augment", side, "crops", number, found["augment"], calls, _weighed(bare, found)),
     ]
+
+
+def measure_batches(faces: Mapping[str, FaceSet], config: DetectorConfig, scale: Scale) -> list[Stage]:
+    """From stores to a batch that a detector can be given, in one process: by the batch recipe, and by a plain loader.
+
+    Args:
+        faces: the same stored faces by the encoding of their store.
+        config: augmentation and size of the network's input.
+        scale: how much is measured.
+    """
+    number = len(next(iter(faces.values())))
+    bare = _bare_operations(next(iter(faces.values())).read(0).image, config.data_aug)
+    measured = {name: timed(work, 1) for name, (_, work) in bare.items()}
+    for encoding, stored in faces.items():
+        ways = RECIPE[config.dataset_type](stored, config), PlainLoader(stored.rows, config)
+        measured |= {
+            f"{encoding} decode": timed(partial(_decode_all, _stored_files(stored)), number),
+            f"{encoding} recipe": timed(partial(_recipe_batch, ways[0], number), number),
+            f"{encoding} plain": timed(partial(_plain_batch, ways[1], number), number),
+        }
+    found = medians(measured, scale)
+    augmentation = _weighed(bare, found) if config.use_data_augmentation else 0.0
+    return [
+        Stage(
+            f"{encoding.upper()} to batch {way}",
+            f"{config.resolution} px",
+            "samples",
+            number,
+            found[f"{encoding} {way}"],
+            "decoding from memory, and OpenCV's calls of the augmentation",
+            found[f"{encoding} decode"] + augmentation,
+        )
+        for encoding in faces
+        for way in ("recipe", "plain")
+    ]
+
+
+def _recipe_batch(recipe: Recipe, number: int, turn: int) -> object:
+    samples = [recipe.sample(index, np.random.default_rng([turn, index])) for index in range(number)]
+    return to_network(recipe.collate(samples), recipe.config, CPU)
+
+
+def _plain_batch(loader: PlainLoader, number: int, turn: int) -> object:
+    return loader.collate([loader.sample(index, np.random.default_rng([turn, index])) for index in range(number)])
+
+
+def _stored_files(faces: FaceSet) -> list[npt.NDArray[np.uint8]]:
+    stores = {path: FaceStore(Path(path)) for path in faces.rows["store_path"].unique()}
+    pairs = faces.rows[["store_path", "key"]].itertuples(index=False)
+    return [np.frombuffer(stores[path].get(key), np.uint8) for path, key in pairs]
+
+
+def _decode_all(files: list[npt.NDArray[np.uint8]], _: int) -> object:
+    return [cv2.imdecode(file, cv2.IMREAD_COLOR) for file in files]
+
+
+def _weighed(bare: Mapping[str, tuple[float, object]], found: Mapping[str, float]) -> float:
+    """Seconds of OpenCV's calls for a sample."""
+    return sum(share * found[name] for name, (share, _) in bare.items())
 
 
 _UNCOMPRESSED = [cv2.IMWRITE_PNG_COMPRESSION, 0]

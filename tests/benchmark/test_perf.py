@@ -17,10 +17,11 @@ TINY = Scale(
     rounds=1, batch=2, heights=(360,), scene=3, video=9, faces=4, batches=2, block=0.0, scores=640, resamples=5
 )
 SEARCH = ["detect exact", "detect fast", "align", "frame to PNG exact", "frame to PNG fast"]
-CROPS = ["encode PNG", "write LMDB", "read", "augment", "read, augment, convert"]
+CROPS = ["encode PNG", "write LMDB", "read", "augment"]
+BATCHES = [f"{encoding} to batch {way}" for encoding in ("PNG", "JPEG", "BMP") for way in ("recipe", "plain")]
 TRAINING = ["load", "train step", "load + train step"]
 SCORING = ["score fp32 contiguous", "score fp32 channels_last", "score bf16 channels_last"]
-STAGES = ["decode", *SEARCH, *CROPS, *TRAINING, *SCORING, "all metrics", "bootstrap"]
+STAGES = ["decode", *SEARCH, *CROPS, *BATCHES, *TRAINING, *SCORING, "all metrics", "bootstrap"]
 
 
 def stage(name: str, seconds: float) -> Stage:
@@ -44,6 +45,7 @@ def test_every_stage_has_a_time_and_a_floor(assay, tmp_path: Path, monkeypatch: 
         assert f"{one.name}, {one.on} [{one.unit}]" in answer.out
         assert f"{one.name}, floor: {one.floor}" in answer.out
     assert "frame to PNG, 360p: fast is" in answer.out
+    assert "JPEG to batch, 64 px: recipe is" in answer.out
     assert "efficientnet_lite0, 2 x 64 px" in answer.out
     assert measured.device == "cpu"
     assert measured.machine.cpu
@@ -64,11 +66,13 @@ def test_a_made_up_manifest_is_measured_alone(assay, tmp_path: Path, monkeypatch
 
 def test_measurements_come_back_as_they_were(tmp_path: Path):
     first, second = tmp_path / "perf.json", tmp_path / "again.json"
-    stages = (stage("read", 1 / 3), stage("detect exact", 0.3), stage("detect fast", 0.1))
+    seconds = {"detect exact": 0.3, "detect fast": 0.1, "BMP to batch recipe": 0.2, "BMP to batch plain": 0.3}
+    stages = (stage("read", 1 / 3), *(stage(name, each) for name, each in seconds.items()))
     measured = Measurements(Machine("a CPU", 2, 2, environment()), "cpu", "xception", None, TINY, stages)
     measured.write(first)
     assert Measurements.read(first) == measured
-    assert "detect, 256 px: fast is 3.0 times as fast as exact" in measured.table().footnotes
+    assert "detect, 256 px: fast is 3 times as fast as exact" in measured.table().footnotes
+    assert "BMP to batch, 256 px: recipe is 1.5 times as fast as plain" in measured.table().footnotes
     changed = json.loads(first.read_text())
     changed["stages"][0].pop("seconds")
     second.write_text(json.dumps(changed))
