@@ -15,6 +15,7 @@ from preprocessing.landmarks import MIRROR
 Landmark = npt.NDArray[np.float32]
 
 _LEVELS = np.arange(256)
+_ROWS_AT_ONCE = 16
 
 
 def flip(image: Image) -> Image:
@@ -143,6 +144,22 @@ def to_network_size(image: Image, resolution: int) -> Image:
     if image.shape[:2] == (resolution, resolution):
         return image
     return cv2.resize(image, (resolution, resolution), interpolation=cv2.INTER_CUBIC)
+
+
+def normalise(images: Image, mean: Triple, std: Triple) -> npt.NDArray[np.float32]:
+    """Images (..., H, W, 3) uint8 as float32 of the same shape, with the numbers of `to_network_input`.
+
+    Some rows at a time, since a core's cache holds them until all three steps are done.
+    """
+    factor, offset = (np.tile(each, images.shape[-2]) for each in normalisation(mean, std))
+    rows = images.reshape(-1, factor.size)
+    out = np.empty(rows.shape, np.float32)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        block = out[start : start + _ROWS_AT_ONCE]
+        block[...] = rows[start : start + _ROWS_AT_ONCE]
+        block *= factor
+        block -= offset
+    return out.reshape(images.shape)
 
 
 def normalisation(mean: Triple, std: Triple) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

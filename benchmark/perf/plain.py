@@ -98,8 +98,7 @@ def _brightness_contrast(image: Image, settings: Augmentation, rng: Rng) -> Imag
 def _fancy_pca(image: Image, settings: Augmentation, rng: Rng) -> Image:
     """On the image as floating point, as the libraries have it."""
     alphas, pixels = rng.normal(0, PCA_DEVIATION, 3), image.astype(np.float64) / 255
-    flat = pixels.reshape(-1, 3)
-    values, vectors = np.linalg.eigh(np.cov(flat, rowvar=False, bias=True))
+    values, vectors = np.linalg.eigh(np.cov(pixels.reshape(-1, 3), rowvar=False, bias=True))
     vectors *= np.copysign(1.0, vectors.sum(axis=0))
     return _levels(255 * (pixels + vectors @ (alphas * values)))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from benchmark.perf.plain import PlainLoader
 from benchmark.perf.stage import Measured, Scale, Stage, medians, timed
@@ -86,7 +87,8 @@ def measure_batches(faces: Mapping[str, FaceSet], config: DetectorConfig, scale:
             f"{encoding} recipe": timed(partial(_recipe_batch, ways[0], number), number),
             f"{encoding} plain": timed(partial(_plain_batch, ways[1], number), number),
         }
-    found = medians(measured, scale)
+    with threadpool_limits(1):  # as in a loading process; numpy's covariance would take all cores as well
+        found = medians(measured, scale)
     augmentation = _weighed(bare, found) if config.use_data_augmentation else 0.0
     return [
         Stage(
