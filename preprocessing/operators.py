@@ -4,6 +4,8 @@ Pure functions: the same arguments give the same pixels in any process. Images a
 changed in place; landmarks are (N, 2), x and y in pixels, with the centre of the first pixel at (0, 0).
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +17,7 @@ from preprocessing.landmarks import MIRROR
 Landmark = npt.NDArray[np.float32]
 
 _LEVELS = np.arange(256)
-_ROWS_AT_ONCE = 16
+_PIXELS_AT_ONCE = 1 << 14
 
 
 def flip(image: Image) -> Image:
@@ -86,11 +88,12 @@ def fancy_pca(image: Image, alphas: npt.NDArray[np.float64]) -> Image:
         alphas: (3,) weights, drawn from N(0, 0.1) in the paper; the first belongs to the smallest eigenvalue.
     """
     count = image.shape[0] * image.shape[1]
-    means = np.array(cv2.sumElems(image)[:3]) / count
-    covariance = (_products(image) / count - np.outer(means, means)) / 255**2
+    means, planes = np.array(cv2.sumElems(image)[:3]) / count, cv2.split(image)
+    covariance = (_products(planes) / count - np.outer(means, means)) / 255**2
     eigenvalues, vectors = np.linalg.eigh(covariance)
     vectors *= np.copysign(1.0, vectors.sum(axis=0))
-    return _apply_curve(image, _LEVELS[:, None] + 255 * (vectors @ (alphas * eigenvalues)))
+    colour = 255 * (vectors @ (alphas * eigenvalues))
+    return cv2.merge([_apply_curve(plane, _LEVELS + shift) for plane, shift in zip(planes, colour, strict=True)])
 
 
 def sharpen(image: Image, alpha: float, lightness: float) -> Image:
@@ -149,16 +152,16 @@ def to_network_size(image: Image, resolution: int) -> Image:
 def normalise(images: Image, mean: Triple, std: Triple) -> npt.NDArray[np.float32]:
     """Images (..., H, W, 3) uint8 as float32 of the same shape, with the numbers of `to_network_input`.
 
-    Some rows at a time, since a core's cache holds them until all three steps are done.
+    Some pixels at a time, which a core's cache holds until all three steps are done.
     """
-    factor, offset = (np.tile(each, images.shape[-2]) for each in normalisation(mean, std))
-    rows = images.reshape(-1, factor.size)
-    out = np.empty(rows.shape, np.float32)
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        block = out[start : start + _ROWS_AT_ONCE]
-        block[...] = rows[start : start + _ROWS_AT_ONCE]
-        block *= factor
-        block -= offset
+    factor, offset = (np.tile(each, _PIXELS_AT_ONCE) for each in normalisation(mean, std))
+    levels = images.reshape(-1)
+    out = np.empty(levels.size, np.float32)
+    for start in range(0, levels.size, factor.size):
+        block = out[start : start + factor.size]
+        block[...] = levels[start : start + factor.size]
+        block *= factor[: block.size]
+        block -= offset[: block.size]
     return out.reshape(images.shape)
 
 
@@ -181,19 +184,18 @@ def to_network_mask(mask: Image, resolution: int) -> npt.NDArray[np.float32]:
     return (mask[None] / np.float32(255)).astype(np.float32)
 
 
-def _products(image: Image) -> npt.NDArray[np.float64]:
+def _products(planes: Sequence[Image]) -> npt.NDArray[np.float64]:
     """(3, 3) sums over all pixels of the product of two channels, exact whole numbers.
 
     From sums of squares, as 2ab = a^2 + b^2 - (a - b)^2, which OpenCV adds up ten times as fast as products. A product
     of numpy's would start the threads of its BLAS, which get in the way of other loading processes and of the network.
     """
-    planes = cv2.split(image)
     squares = np.array([round(cv2.norm(plane, cv2.NORM_L2SQR)) for plane in planes])
     apart = np.array([[round(cv2.norm(one, other, cv2.NORM_L2SQR)) for one in planes] for other in planes])
     return (squares[:, None] + squares - apart) / 2
 
 
 def _apply_curve(image: Image, curve: npt.NDArray[np.number]) -> Image:
-    """Map each channel through a curve over the levels 0..255: one for all, (256,), or one each, (256, 3)."""
+    """Map an image or plane through a curve over 0..255: one for all channels, (256,), or one for each, (256, 3)."""
     table = np.clip(np.rint(curve), 0, 255).astype(np.uint8)
     return cv2.LUT(image, table.reshape(1, 256, -1))
