@@ -70,7 +70,7 @@ def measure_samples(faces: FaceSet, config: DetectorConfig, folder: Path, scale:
 
 
 def measure_batches(faces: Mapping[str, FaceSet], config: DetectorConfig, scale: Scale) -> list[Stage]:
-    """From stores to a batch that a detector can be given, in one process: by the batch recipe, and by a plain loader.
+    """From stores to a batch for a detector, in one process: by the batch recipe `frames`, and by a plain loader.
 
     Args:
         faces: the same stored faces by the encoding of their store.
@@ -81,7 +81,7 @@ def measure_batches(faces: Mapping[str, FaceSet], config: DetectorConfig, scale:
     bare = _bare_operations(next(iter(faces.values())).read(0).image, config.data_aug)
     measured = {name: timed(work, 1) for name, (_, work) in bare.items()}
     for encoding, stored in faces.items():
-        ways = RECIPE[config.dataset_type](stored, config), PlainLoader(stored.rows, config)
+        ways = RECIPE["frames"](stored, config), PlainLoader(stored.rows, config)
         measured |= {
             f"{encoding} decode": timed(partial(_decode_all, _stored_files(stored)), number),
             f"{encoding} recipe": timed(partial(_recipe_batch, ways[0], number), number),
