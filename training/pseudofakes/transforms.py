@@ -115,9 +115,7 @@ def draw_final(settings: Final, rng: np.random.Generator) -> Photometric:
         hsv=_hsv(rng) if rng.random() < settings.hsv else None,
         light=_light(rng, FINAL_LIGHT_LIMIT) if rng.random() < settings.light else None,
         quality=int(rng.integers(*JPEG_QUALITY, endpoint=True)) if rng.random() < settings.jpeg else None,
-        noise=(float(rng.uniform(0, LARGEST_NOISE)), int(rng.integers(2**32)))
-        if rng.random() < settings.noise
-        else None,
+        noise=_noise(rng) if rng.random() < settings.noise else None,
         hole=_hole(rng) if rng.random() < settings.cutout else None,
     )
 
