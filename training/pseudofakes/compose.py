@@ -29,13 +29,15 @@ from training.pseudofakes.blur import (
     soften_boundary,
 )
 from training.pseudofakes.masks import (
+    Feature,
     bbmg_parts,
     hull_mask,
     join_parts,
+    lal_mask,
     local_mask,
     mtms_mask,
     random_features,
-    random_lal_mask,
+    random_lal_kind,
     random_mtms_kind,
 )
 from training.pseudofakes.transforms import change_one_or_both, lose_resolution
@@ -71,6 +73,7 @@ class PseudoFake:
         real: likewise: the target, perhaps changed. Where the mask is 0 both are equal.
         source: likewise: what came in.
         mask: (H, W) float32 in [0, 1], before it was scaled by the ratio.
+        region: what was drawn as the mask: "facehull", "left_eye, mouth"; for BBMG the face and its features.
         ratio: largest share of the source in a pixel.
         attributes: its labels beyond being fake.
     """
@@ -79,8 +82,18 @@ class PseudoFake:
     real: Image
     source: Image
     mask: SoftMask
+    region: str
     ratio: float
     attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """A mask before it is moved and blurred: its parts, two for BBMG; its name; and whether it is a micro mask."""
+
+    parts: tuple[HardMask, ...]
+    name: str
+    is_micro: bool = False
 
 
 def make_pseudo_fake(
@@ -125,13 +138,13 @@ def _attempt(
     reconstruct: Reconstruct | None,
 ) -> PseudoFake:
     height, width = image.shape[:2]
-    parts, is_micro = _draw_mask(landmarks, (height, width), settings.mask, rng)
+    region = _draw_region(landmarks, (height, width), settings.mask, rng)
     source, attributes = _source(image, settings, rng, partner, reconstruct)
     if settings.face_sizes:
         source = lose_resolution(source, landmark_box(landmarks).width, rng.uniform(*settings.face_sizes))
     source, target = change_one_or_both(source, image, settings.changes, rng)
     warp = draw_warp(height, width, settings.displacement, rng)
-    parts = tuple(warp_mask(part, warp) for part in parts)
+    parts = tuple(warp_mask(part, warp) for part in region.parts)
     if settings.displacement.affine:
         source = warp_image(source, warp)
     if settings.colour_transfer:
@@ -139,17 +152,18 @@ def _attempt(
     if settings.mask.kind == "bbmg":
         face, features = parts
         parts = bbmg_parts(face, features, settings.mask.bbmg)
-    mask = _soften(parts, settings.boundary, is_micro, rng)
+    mask = _soften(parts, settings.boundary, region.is_micro, rng)
     if settings.mask.inverted:
         mask = 1 - mask
     ratio = draw_ratio(settings.ratios, rng)
-    return PseudoFake(blend(source, target, mask, ratio), target, source, mask, ratio, attributes)
+    fake = blend(source, target, mask, ratio)
+    return PseudoFake(fake, target, source, mask, region.name, ratio, attributes)
 
 
-def _draw_mask(
+def _draw_region(
     landmarks: Landmarks, shape: tuple[int, int], settings: MaskSettings, rng: np.random.Generator
-) -> tuple[tuple[HardMask, ...], bool]:
-    """The hard mask, for BBMG that of the face and that of the features; and whether it is a micro mask."""
+) -> _Region:
+    """The hard mask, for BBMG that of the face and that of the features."""
     if rng.random() < settings.inner_prob:
         landmarks = landmarks[:INNER_POINTS]
     draw = settings.draw or Draw()
@@ -160,19 +174,24 @@ def _draw_mask(
         region = random_mtms_kind(rng, settings.mtms)
         mask = mtms_mask(region, landmarks, shape, draw)
         is_micro = region not in ("hull", "rectangle")
-        return (_dilated(mask, landmarks) if is_micro else mask,), is_micro
+        return _Region((_dilated(mask, landmarks) if is_micro else mask,), region, is_micro)
     if kind == "hull":
-        return (hull_mask(landmarks, shape, draw),), False
+        return _Region((hull_mask(landmarks, shape, draw),), kind)
     if kind == "local":
-        return (local_mask(random_features(rng), landmarks, shape, draw),), False
-    face = random_lal_mask(landmarks, shape, rng, settings.lal, settings.draw)
-    return (face, _features(landmarks, shape, draw, rng)) if kind == "bbmg" else (face,), False
+        features = random_features(rng)
+        return _Region((local_mask(features, landmarks, shape, draw),), ", ".join(features))
+    lal = random_lal_kind(rng, settings.lal)
+    face = lal_mask(lal, landmarks, shape, settings.draw)
+    if kind == "lal":
+        return _Region((face,), lal)
+    features = random_features(rng)
+    return _Region((face, _inner(features, landmarks, shape, draw)), f"{lal}; {', '.join(features)}")
 
 
-def _features(landmarks: Landmarks, shape: tuple[int, int], draw: Draw, rng: np.random.Generator) -> HardMask:
+def _inner(features: Sequence[Feature], landmarks: Landmarks, shape: tuple[int, int], draw: Draw) -> HardMask:
     """BBMG's features; nothing where those that were drawn lie outside of the image, which leaves the whole face."""
     try:
-        return local_mask(random_features(rng), landmarks, shape, draw)
+        return local_mask(features, landmarks, shape, draw)
     except PseudoFakeError:
         return np.zeros(shape, draw.dtype)
 

@@ -94,15 +94,9 @@ def lal_mask(kind: LalKind, landmarks: npt.NDArray[Any], shape: Shape, draw: Dra
     return _filled([points[list(group)] for group in groups], shape, draw or _LAL_DRAW)
 
 
-def random_lal_mask(
-    landmarks: npt.NDArray[Any],
-    shape: Shape,
-    rng: np.random.Generator,
-    kinds: Sequence[LalKind] = LAL_KINDS,
-    draw: Draw | None = None,
-) -> HardMask:
-    """`lal_mask` of one of the kinds, all equally likely."""
-    return lal_mask(kinds[int(rng.integers(len(kinds)))], landmarks, shape, draw)
+def random_lal_kind(rng: np.random.Generator, kinds: Sequence[LalKind] = LAL_KINDS) -> LalKind:
+    """One of the kinds, all equally likely."""
+    return kinds[int(rng.integers(len(kinds)))]
 
 
 def local_mask(features: Sequence[Feature], landmarks: npt.NDArray[Any], shape: Shape, draw: Draw) -> HardMask:

@@ -13,7 +13,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 
 from config.errors import InputError
 from config.load import config_names, load_config, variant_names
-from config.pseudofake import Draw, PseudoFakeConfig
+from config.pseudofake import LAL_KINDS, MTMS_KINDS, Draw, PseudoFakeConfig
 from config.schema import Profile
 from preprocessing.clips import Image
 from preprocessing.faces import Face, FaceCropper
@@ -24,7 +24,7 @@ from training.pseudofakes import compose
 from training.pseudofakes.blend import transfer_colour
 from training.pseudofakes.blur import BoundaryBlur, blur_boundary
 from training.pseudofakes.compose import Attributes, PseudoFake, make_pseudo_fake
-from training.pseudofakes.masks import hull_mask, local_mask, mtms_mask
+from training.pseudofakes.masks import FEATURES, hull_mask, lal_mask, local_mask, mtms_mask
 
 COMPOSITIONS = [
     name for preset in config_names(PseudoFakeConfig) for name in (preset, *variant_names(PseudoFakeConfig, preset))
@@ -94,7 +94,8 @@ def pixels_of(made: PseudoFake) -> list[np.ndarray]:
 
 
 def same(first: PseudoFake, second: PseudoFake) -> bool:
-    return (first.ratio, first.attributes) == (second.ratio, second.attributes) and all(
+    said = [(made.region, made.ratio, made.attributes) for made in (first, second)]
+    return said[0] == said[1] and all(
         np.array_equal(*pair) for pair in zip(pixels_of(first), pixels_of(second), strict=True)
     )
 
@@ -190,6 +191,23 @@ def test_what_has_each_attribute(face):
         preset = name.partition("/")[0]
         expected = {"cbi": {SWAPPED}, "i2g": {SWAPPED}, "fia_usa": {BLENDED, GENERATED}}
         assert attributes == expected.get(preset, {BLENDED}), name
+
+
+def test_the_region_says_which_mask_was_drawn(face):
+    """Without blur and displacement the mask is that region's, drawn again from its name."""
+    shape, plain = face.image.shape[:2], (*UNMOVED, ALL_POINTS, "boundary.kernel=1")
+    for made in made_often(face, "adfd_table2/lal_or_local", 20, *plain):
+        if made.region in LAL_KINDS:
+            expected = lal_mask(made.region, face.landmarks, shape)
+        else:
+            expected = local_mask(made.region.split(", "), face.landmarks, shape, Draw())
+        np.testing.assert_array_equal(made.mask, expected)
+    assert {made.region for made in made_often(face, "fia_usa", 60)} == set(MTMS_KINDS)
+    assert {made.region for made in made_often(face, "fwa", 3)} == {"hull"}
+    for made in made_often(face, "adfd", 10):
+        whole, _, features = made.region.partition("; ")
+        assert whole in LAL_KINDS
+        assert set(features.split(", ")) <= set(FEATURES)
 
 
 # Changes of source and target (ADFD, Tables 5 and 6)
