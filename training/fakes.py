@@ -7,7 +7,7 @@ forgery tells them apart. A batch holds all reals, then all fakes of each kind i
 import logging
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import ClassVar, Protocol
 
@@ -176,7 +176,7 @@ class SelfMade(Recipe):
         mask = face.mask if face.mask is None else apply_to_mask(face.mask, final)
         face = replace(face, image=apply(face.image, final), mask=mask)
         sample = network_sample(face if face.box is None else tight_crop(face, margins), member.label, self.config)
-        return sample | {"attributes": np.array(astuple(member.attributes), np.float32)}
+        return sample | {"attributes": member.attributes.as_array()}
 
     def _reconstruction(self, index: int, is_flipped: bool, kind: str) -> Image:
         image = self.stored.reconstruction(index, kind)

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from benchmark.loading import device_named, loaders
 from benchmark.perf.faces import measure_decoding, measure_search
+from benchmark.perf.fakes import measure_fakes
 from benchmark.perf.material import make_material
 from benchmark.perf.network import Setting, measure_compiled, measure_scoring, measure_training
 from benchmark.perf.samples import measure_batches, measure_samples
@@ -174,6 +175,7 @@ def run_perf(
             *(partial(measure_search, frames, profile, predictor, scale) for frames in material.scenes.values()),
             partial(measure_samples, material.faces["png"], config, folder, scale),
             partial(measure_batches, material.faces, config, scale),
+            partial(measure_fakes, material.faces["png"], scale),
             partial(measure_training, setting, material.faces["png"], folder / "run"),
             partial(measure_scoring, setting),
             *([partial(measure_compiled, setting)] if compiled else []),

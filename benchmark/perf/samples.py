@@ -83,7 +83,7 @@ def measure_batches(faces: Mapping[str, FaceSet], config: DetectorConfig, scale:
     for encoding, stored in faces.items():
         ways = RECIPE["frames"](stored, config), PlainLoader(stored.rows, config)
         measured |= {
-            f"{encoding} decode": timed(partial(_decode_all, _stored_files(stored)), number),
+            f"{encoding} decode": timed(partial(_decode_all, stored_files(stored)), number),
             f"{encoding} recipe": timed(partial(_recipe_batch, ways[0], number), number),
             f"{encoding} plain": timed(partial(_plain_batch, ways[1], number), number),
         }
@@ -114,7 +114,8 @@ def _plain_batch(loader: PlainLoader, number: int, turn: int) -> object:
     return loader.collate([loader.sample(index, np.random.default_rng([turn, index])) for index in range(number)])
 
 
-def _stored_files(faces: FaceSet) -> list[npt.NDArray[np.uint8]]:
+def stored_files(faces: FaceSet) -> list[npt.NDArray[np.uint8]]:
+    """The files of all crops, as they are stored."""
     stores = {path: FaceStore(Path(path)) for path in faces.rows["store_path"].unique()}
     pairs = faces.rows[["store_path", "key"]].itertuples(index=False)
     return [np.frombuffer(stores[path].get(key), np.uint8) for path, key in pairs]

@@ -6,17 +6,17 @@ blended into the target. Drawing is from one generator, so the same seed gives t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from config.errors import InputError
-from config.pseudofake import BoundarySettings, Draw, MaskSettings, PseudoFakeConfig, Reconstruction
+from config.pseudofake import BoundarySettings, Displacement, Draw, MaskSettings, PseudoFakeConfig, Reconstruction
 from preprocessing.clips import Image
-from preprocessing.margins import INNER_POINTS, landmark_box
+from preprocessing.margins import INNER_POINTS, Window, landmark_box
 from training.errors import PseudoFakeError
 from training.pseudofakes.blend import blend, draw_ratio, transfer_colour
 from training.pseudofakes.blur import (
@@ -40,13 +40,15 @@ from training.pseudofakes.masks import (
     random_lal_kind,
     random_mtms_kind,
 )
-from training.pseudofakes.transforms import change_one_or_both, lose_resolution
-from training.pseudofakes.warp import draw_warp, warp_image, warp_mask
+from training.pseudofakes.transforms import DOWNSCALE_FACTORS, change_one_or_both, lose_resolution
+from training.pseudofakes.warp import Warp, draw_warp, elastic_field, result_of, source_of, warp_mask, warp_part
 
 Landmarks = npt.NDArray[Any]
 Reconstruct = Callable[[str], Image]
 MICRO_DILATION = 0.05  # of the face's width, on each side; FIA-USA gives no figure
 ATTEMPTS = 10
+REACH = 8  # pixels: more than the elastic part moves anything, and than a change of the source looks around itself
+A = TypeVar("A", bound=npt.NDArray[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ class Attributes:
     identity: bool = False
     generative: bool = False
 
+    def as_array(self) -> npt.NDArray[np.float32]:
+        """(3,) of 0 and 1, in the order above."""
+        return np.array([self.blending, self.identity, self.generative], np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class PseudoFake:
@@ -71,7 +77,7 @@ class PseudoFake:
     Attributes:
         fake: (H, W, 3) uint8 RGB.
         real: likewise: the target, perhaps changed. Where the mask is 0 both are equal.
-        source: likewise: what came in.
+        source: likewise: what came in, black outside of the mask's bounding box.
         mask: (H, W) float32 in [0, 1], before it was scaled by the ratio.
         region: what was drawn as the mask: "facehull", "left_eye, mouth"; for BBMG the face and its features.
         ratio: largest share of the source in a pixel.
@@ -137,27 +143,26 @@ def _attempt(
     partner: Image | None,
     reconstruct: Reconstruct | None,
 ) -> PseudoFake:
-    height, width = image.shape[:2]
-    region = _draw_region(landmarks, (height, width), settings.mask, rng)
+    shape = image.shape[:2]
+    region = _draw_region(landmarks, shape, settings.mask, rng)
     source, attributes = _source(image, settings, rng, partner, reconstruct)
     if settings.face_sizes:
         source = lose_resolution(source, landmark_box(landmarks).width, rng.uniform(*settings.face_sizes))
-    source, target = change_one_or_both(source, image, settings.changes, rng)
-    warp = draw_warp(height, width, settings.displacement, rng)
-    parts = tuple(warp_mask(part, warp) for part in region.parts)
-    if settings.displacement.affine:
-        source = warp_image(source, warp)
-    if settings.colour_transfer:
-        source = transfer_colour(source, target, parts[0])
-    if settings.mask.kind == "bbmg":
-        face, features = parts
-        parts = bbmg_parts(face, features, settings.mask.bbmg)
-    mask = _soften(parts, settings.boundary, region.is_micro, rng)
+    warp = draw_warp(settings.displacement, rng)
+    parts = _displaced(region.parts, warp, settings.displacement, rng)
+    mask = _soften(_apart(parts, settings.mask), settings.boundary, region.is_micro, rng)
     if settings.mask.inverted:
         mask = 1 - mask
+    inside = _window(mask)
+    needed = _on_grid(source_of(inside, warp, shape, REACH), shape)
+    changed, target = change_one_or_both(source[needed], image, settings.changes, rng)
+    moved = warp_part(changed, needed, warp, shape, inside)
+    if settings.colour_transfer:
+        moved = transfer_colour(moved, target[inside], parts[0][inside])
     ratio = draw_ratio(settings.ratios, rng)
-    fake = blend(source, target, mask, ratio)
-    return PseudoFake(fake, target, source, mask, region.name, ratio, attributes)
+    fake = _laid_on(target, inside, blend(moved, target[inside], mask[inside], ratio))
+    shown = _laid_on(np.zeros_like(image), inside, moved)
+    return PseudoFake(fake, target, shown, mask, region.name, ratio, attributes)
 
 
 def _draw_region(
@@ -232,6 +237,51 @@ def _draw_kind(settings: Reconstruction, rng: np.random.Generator) -> str | None
             return kind
         drawn -= probability
     return None
+
+
+def _displaced(
+    parts: Sequence[HardMask], warp: Warp, settings: Displacement, rng: np.random.Generator
+) -> Sequence[HardMask]:
+    """The parts after one affine and elastic displacement, worked out around where the first one, the largest, is."""
+    if settings == Displacement(affine=False, elastic=False):
+        return parts
+    shape = parts[0].shape
+    around = result_of(_window(parts[0]), warp, shape, REACH)
+    if settings.elastic:
+        height, width = (side.stop - side.start for side in around)
+        warp = replace(warp, elastic=elastic_field(height, width, rng))
+    return [_laid_on(np.zeros_like(part), around, warp_mask(part, warp, around)) for part in parts]
+
+
+def _apart(parts: Sequence[HardMask], settings: MaskSettings) -> Sequence[HardMask]:
+    """The parts as they are blurred one by one."""
+    if settings.kind != "bbmg":
+        return parts
+    face, features = parts
+    return bbmg_parts(face, features, settings.bbmg)
+
+
+def _window(mask: HardMask | SoftMask) -> Window:
+    """The smallest window around all of a mask that is not 0."""
+    left, top, width, height = cv2.boundingRect((mask != 0).view(np.uint8))
+    return slice(top, top + height), slice(left, left + width)
+
+
+def _on_grid(window: Window, shape: tuple[int, int]) -> Window:
+    """A window enlarged to whole steps of the largest factor of lost resolution, which takes every so-manieth pixel."""
+    step = max(DOWNSCALE_FACTORS)
+    rows, columns = (
+        slice(side.start // step * step, min(-(-side.stop // step) * step, length))
+        for side, length in zip(window, shape, strict=True)
+    )
+    return rows, columns
+
+
+def _laid_on(ground: A, window: Window, part: A) -> A:
+    """A copy of an array in which a part replaces a window."""
+    laid = ground.copy()
+    laid[window] = part
+    return laid
 
 
 def _soften(

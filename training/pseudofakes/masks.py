@@ -188,7 +188,7 @@ def _checked(landmarks: npt.NDArray[Any]) -> Points:
         )
     if not (np.abs(points) <= _FARTHEST).all():
         raise PseudoFakeError(f"a landmark is not finite, or farther than {_FARTHEST} pixels from the image's corner")
-    distinct = len(np.unique(np.rint(points), axis=0))
+    distinct = len({(x, y) for x, y in np.rint(points).tolist()})
     if distinct < 3:
         raise PseudoFakeError(f"a mask needs landmarks in 3 or more pixels, and these are in {distinct}")
     return points

@@ -93,6 +93,12 @@ def pixels_of(made: PseudoFake) -> list[np.ndarray]:
     return [made.fake, made.real, made.source, made.mask]
 
 
+def box_of(made: PseudoFake, rim: int = 0) -> tuple[slice, slice]:
+    """Around the mask, outside of which no source is shown, and so many pixels further in."""
+    rows, columns = (np.flatnonzero(made.mask.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0] + rim, rows[-1] + 1 - rim), slice(columns[0] + rim, columns[-1] + 1 - rim)
+
+
 def same(first: PseudoFake, second: PseudoFake) -> bool:
     said = [(made.region, made.ratio, made.attributes) for made in (first, second)]
     return said[0] == said[1] and all(
@@ -217,7 +223,10 @@ def test_who_is_changed(face):
     """Without displacement the source shows the image itself where nothing was done to it."""
     changed = {
         applied_to: {
-            (not np.array_equal(made.source, face.image), not np.array_equal(made.real, face.image))
+            (
+                not np.array_equal(made.source[box_of(made)], face.image[box_of(made)]),
+                not np.array_equal(made.real, face.image),
+            )
             for made in made_often(face, f"adfd_table6/{applied_to}", 20, *UNMOVED)
         }
         for applied_to in ("source", "target", "both", "either")
@@ -246,7 +255,7 @@ def test_the_elastic_part_moves_the_mask_alone(face):
     hull = hull_mask(face.landmarks, face.image.shape[:2], Draw())
     options = ("boundary.kernel=1", "mask.kind=hull", ALL_POINTS, "changes.applied_to=target")
     made = face.make("sbi", 0, "displacement.affine=false", *options)
-    np.testing.assert_array_equal(made.source, face.image)
+    np.testing.assert_array_equal(made.source[box_of(made)], face.image[box_of(made)])
     assert 0.95 < (made.mask * hull).sum() / np.maximum(made.mask, hull).sum() < 1
 
 
@@ -297,12 +306,14 @@ def test_the_reconstruction_comes_in_inside_the_mask_and_outside_of_it_by_algori
     always = ("reconstruction.super_resolution=0", "reconstruction.autoencoder=1", "changes.applied_to=source")
     for seed in range(8):
         inside, outside = (face.make(name, seed, *always) for name in ("fia_usa", "fia_usa/algorithm_1"))
-        np.testing.assert_array_equal(inside.source, outside.source)
+        box = box_of(inside)
+        apart = np.abs(inside.source[box].astype(int) - outside.source[box])  # OpenCV's HSV differs at the ends of rows
+        assert apart.mean() < 0.5
         np.testing.assert_array_equal(inside.real, outside.real)
         np.testing.assert_array_equal(outside.mask, 1 - inside.mask)
         far = inside.mask == 0
         np.testing.assert_array_equal(inside.fake[far], face.image[far])
-        np.testing.assert_array_equal(outside.fake[far], inside.source[far])
+        np.testing.assert_array_equal(outside.fake[far], outside.source[far])
         assert (outside.fake[far] != face.image[far]).any(axis=-1).mean() > 0.5
 
 
@@ -356,7 +367,7 @@ def test_a_partner_of_another_size_is_brought_to_the_faces(face, shape):
     partner = cv2.resize(face.partner, shape[::-1])
     made = make_pseudo_fake(face.image, face.landmarks, config, np.random.default_rng(0), partner=partner)
     assert_is_a_blend(made, face.image.shape[:2])
-    assert np.abs(made.source.astype(float) - face.partner).mean() < 5
+    assert np.abs(made.source.astype(float) - face.partner)[box_of(made)].mean() < 5
 
 
 def test_i2g_is_a_partner_in_the_faces_colours_under_an_elastic_hull(face):
@@ -382,7 +393,8 @@ def test_cbi_transfers_the_colours_of_the_moved_partner(face):
     made = face.make("cbi", 2, *UNMOVED, "boundary.kernel=1")
     hard = made.mask.astype(np.uint8)
     assert set(np.unique(made.mask)) == {0, 1}
-    np.testing.assert_array_equal(made.source, transfer_colour(face.partner, face.image, hard))
+    expected = transfer_colour(face.partner, face.image, hard)
+    np.testing.assert_array_equal(made.source[box_of(made)], expected[box_of(made)])
 
 
 # FWA
@@ -400,8 +412,10 @@ def test_fwa_takes_resolution_from_the_face_in_its_own_place(face):
         assert made.ratio == 1
         np.testing.assert_array_equal(made.real, face.image)
         np.testing.assert_array_equal(made.mask, fakes[0].mask)
-        shifts = [(x, y) for x in (-2, 0, 2) for y in (-2, 0, 2)]
-        fits = [np.corrcoef(np.roll(made.source, shift, (1, 0)).ravel(), face.image.ravel())[0, 1] for shift in shifts]
+    for made in fakes[1:]:
+        shifts, box = [(x, y) for x in (-2, 0, 2) for y in (-2, 0, 2)], box_of(made, rim=2)
+        shifted = [np.roll(made.source, shift, (1, 0))[box] for shift in shifts]
+        fits = [np.corrcoef(image.ravel(), face.image[box].ravel())[0, 1] for image in shifted]
         assert shifts[int(np.argmax(fits))] == (0, 0)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -192,3 +194,11 @@ def test_a_shrunk_face_loses_detail_and_keeps_its_place(face):
     assert detail[0] > 2 * detail[1] > 4 * detail[2]
     np.testing.assert_array_equal(smoothed, operators.gaussian_blur(face, 5))
     assert np.abs(cv2.blur(face, (25, 25)).astype(int) - cv2.blur(blurred, (25, 25))).mean() < 3
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_window_on_the_grid_changes_as_in_the_whole_image(face, seed):
+    """But for hue, saturation and value: how OpenCV rounds these depends on the length of a row."""
+    changes = replace(draw_changes(Changes(), np.random.default_rng(seed)), hsv=None)
+    whole, part = apply(face, changes), apply(face[16:72, 20:64], changes)
+    np.testing.assert_array_equal(part[8:-8, 8:-8], whole[24:64, 28:56])
