@@ -6,7 +6,7 @@ The figures are matplotlib objects without a window or global state, and give th
 
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -164,6 +164,56 @@ def crop_sheet(
     return figure
 
 
+@dataclass(frozen=True, slots=True)
+class StepRows:
+    """A group of rows of `step_sheet`.
+
+    Attributes:
+        title: heading.
+        images: for each row its images, each (H, W, 3) uint8 RGB or (H, W) in [0, 1].
+        labels: for each row its text, of one or several lines.
+    """
+
+    title: str
+    images: Sequence[Sequence[NDArray[Any]]]
+    labels: Sequence[str]
+
+
+def step_sheet(groups: Sequence[StepRows], steps: Sequence[str], caption: str = "") -> Figure:
+    """Images from step to step: a row for each example, with its text to the left, a column for each step.
+
+    Args:
+        groups: one or more, below each other.
+        steps: the columns' names, written above each group.
+        caption: what stands below all.
+
+    Raises:
+        ValueError: a group has not as many labels as rows, or a row not as many images as there are steps.
+    """
+    for group in groups:
+        if len(group.labels) != len(group.images) or any(len(row) != len(steps) for row in group.images):
+            raise ValueError(f"'{group.title}' needs a label for each row, and {len(steps)} images in it")
+    with _styled():
+        heights = [1.22 * len(group.images) + 0.45 for group in groups]
+        figure = _figure(1.22 * len(steps) + 1.0, sum(heights) + (0.3 if caption else 0.05))
+        parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=heights)
+        for part, group in zip(parts[:, 0], groups, strict=True):
+            _plain(part.suptitle(group.title, x=0.01, ha="left", fontsize=9, fontweight="bold"))
+            widths = [0.85, *(1 for _ in steps)]
+            grid = part.subplots(len(group.images), len(widths), squeeze=False, width_ratios=widths)
+            for axes in grid.flat:
+                axes.set_axis_off()
+            for axes, step in zip(grid[0, 1:], steps, strict=True):
+                _plain(axes.set_title(step, fontsize=7, pad=3, color=_INK))
+            for row, images, label in zip(grid, group.images, group.labels, strict=True):
+                _plain(row[0].text(1, 0.5, label, ha="right", va="center", fontsize=6.5, in_layout=False))
+                for axes, image in zip(row[1:], images, strict=True):
+                    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="lanczos")
+        if caption:
+            _plain(figure.supxlabel(caption, x=0.01, ha="left", fontsize=6.5, color=_INK))
+    return figure
+
+
 def timeline(
     times: NDArray[np.float64],
     scores: NDArray[np.float64],
@@ -249,17 +299,33 @@ def svg_bytes(figure: Figure) -> bytes:
     return _bytes(figure, "svg", {"Date": None, "Creator": None}, 150)
 
 
+def jpeg_bytes(figure: Figure) -> bytes:
+    """The figure as JPEG, for sheets of photographs; the same figure gives the same bytes."""
+    return _bytes(figure, "jpeg", None, 150, pil_kwargs={"quality": 88, "optimize": True})
+
+
+FORMS = {".png": png_bytes, ".jpg": jpeg_bytes, ".svg": svg_bytes}
+
+
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as `.png` or `.svg`, by the suffix of `path`.
+    """Write a figure in one of `FORMS`, by the suffix of `path`.
 
     Raises:
         InputError: another suffix, or the file cannot be written.
     """
-    forms = {".png": png_bytes, ".svg": svg_bytes}
-    if path.suffix not in forms:
-        raise InputError(f"{path}: a figure cannot be written as '{path.suffix}'; valid are: {', '.join(forms)}")
+    check_form(path)
     with atomic_path(path) as partial:
-        partial.write_bytes(forms[path.suffix](figure))
+        partial.write_bytes(FORMS[path.suffix](figure))
+
+
+def check_form(path: Path) -> None:
+    """See that a figure can be written under this name, before work is done for it.
+
+    Raises:
+        InputError: it has another suffix.
+    """
+    if path.suffix not in FORMS:
+        raise InputError(f"{path}: a figure cannot be written as '{path.suffix}'; valid are: {', '.join(FORMS)}")
 
 
 @contextmanager
@@ -276,10 +342,10 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _bytes(figure: Figure, form: str, metadata: Mapping[str, str | None], dpi: int) -> bytes:
+def _bytes(figure: Figure, form: str, metadata: dict[str, str | None] | None, dpi: int, **options: Any) -> bytes:
     out = io.BytesIO()
     with _styled():
-        figure.savefig(out, format=form, metadata=dict(metadata), dpi=dpi, facecolor="white")
+        figure.savefig(out, format=form, metadata=metadata, dpi=dpi, facecolor="white", **options)
     return out.getvalue()
 
 

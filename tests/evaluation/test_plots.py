@@ -13,12 +13,15 @@ from matplotlib.image import imread
 from config.errors import InputError
 from evaluation.plots import (
     Curve,
+    StepRows,
     boxed_faces,
     crop_sheet,
+    jpeg_bytes,
     png_bytes,
     roc_figure,
     save_figure,
     score_histogram,
+    step_sheet,
     svg_bytes,
     timeline,
 )
@@ -93,6 +96,24 @@ def test_an_empty_sheet_is_a_figure() -> None:
     assert png_bytes(crop_sheet([], [], []))
 
 
+def test_a_sheet_of_steps_has_a_row_for_each_example_below_its_group() -> None:
+    mask = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    groups = [
+        StepRows("one", [(CROPS[0], mask)], ["a"]),
+        StepRows("two", [(CROPS[1], mask), (CROPS[2], mask)], ["b", "c\nd"]),
+    ]
+    figure = step_sheet(groups, ["image", "mask"], "below")
+    rows = np.array(figure.axes, dtype=object).reshape(3, 3)
+    assert [[text.get_text() for text in row[0].texts] for row in rows] == [["a"], ["b"], ["c\nd"]]
+    assert [[cell.get_title() for cell in row[1:]] for row in rows] == [["image", "mask"], ["image", "mask"], ["", ""]]
+    for row, crop in zip(rows, CROPS, strict=True):
+        np.testing.assert_array_equal(row[1].images[0].get_array(), crop)
+        np.testing.assert_array_equal(row[2].images[0].get_array(), mask)
+        assert row[2].images[0].get_clim() == (0, 1)
+    with pytest.raises(ValueError, match="'two' needs a label for each row, and 3 images in it"):
+        step_sheet([StepRows("two", [(mask, mask)], ["a"])], ["x", "y", "z"])
+
+
 def test_a_timeline_shows_frames_faces_their_mean_and_gaps() -> None:
     times, scores = np.array([0.0, 0.5, 1.0]), np.array([0.2, np.nan, 0.8])
     (axes,) = timeline(times, scores, np.array([[0.0, 0.1], [0.0, 0.2], [1.0, 0.8]])).axes
@@ -133,9 +154,9 @@ def test_names_are_words_and_not_formulas() -> None:
 
 
 def test_the_same_figure_gives_the_same_bytes_whatever_the_users_settings() -> None:
-    def drawn() -> tuple[bytes, bytes]:
+    def drawn() -> tuple[bytes, ...]:
         figure = roc_figure([Curve("DemoFF", POINTS)], title="ROC")
-        return png_bytes(figure), svg_bytes(figure)
+        return png_bytes(figure), jpeg_bytes(figure), svg_bytes(figure)
 
     first = drawn()
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "pink", "savefig.dpi": 30, "svg.hashsalt": "other"}):
@@ -143,14 +164,17 @@ def test_the_same_figure_gives_the_same_bytes_whatever_the_users_settings() -> N
         assert matplotlib.rcParams["font.size"] == 20
 
 
-def test_png_and_svg_are_what_they_say(tmp_path: Path) -> None:
+def test_png_jpeg_and_svg_are_what_they_say(tmp_path: Path) -> None:
     figure = score_histogram(SCORES[LABELS == 0], SCORES[LABELS == 1])
     save_figure(figure, tmp_path / "new" / "scores.png")
     save_figure(figure, tmp_path / "scores.svg")
+    save_figure(figure, tmp_path / "scores.jpg")
     image = imread(io.BytesIO((tmp_path / "new" / "scores.png").read_bytes()))
     assert image.shape[:2] == (480, 840)
     assert is_svg((tmp_path / "scores.svg").read_bytes())
-    with pytest.raises(InputError, match=r"scores\.gif: a figure cannot be written .* valid are: \.png, \.svg"):
+    assert imread(tmp_path / "scores.jpg").shape == (480, 840, 3)
+    assert (tmp_path / "scores.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    with pytest.raises(InputError, match=r"scores\.gif: a figure cannot be written .* valid are: \.png, \.jpg, \.svg"):
         save_figure(figure, tmp_path / "scores.gif")
 
 
