@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import data, runs, tables, whole
+from benchmark.cli import data, explain, runs, tables, whole
 from config.errors import InputError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")
+app.add_typer(explain.app, name="explain")
 
 
 def main() -> None:

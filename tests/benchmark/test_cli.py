@@ -7,6 +7,7 @@ import cv2
 import pytest
 
 from config.load import config_names, load_config
+from config.pseudofake import PseudoFakeConfig
 from config.schema import DatasetConfig
 from preprocessing.samples import load_rows
 from tests.faces import still
@@ -21,6 +22,7 @@ from tests.media import write_video
         ("losses", "cross_entropy"),
         ("recipes", "balanced"),
         ("datasets", "FaceForensics++"),
+        ("pseudofakes", "fia_usa"),
         ("layouts", "celebdf"),
         ("perturbations", "jpeg"),
     ],
@@ -29,6 +31,22 @@ def test_list_shows_names(assay, kind: str, name: str):
     code, out, _ = assay("list", kind)
     assert code == 0
     assert name in [line.split()[0] for line in out.splitlines()]
+
+
+def test_every_pseudo_fake_is_listed_with_its_variants_by_names_that_load(assay):
+    listed, preset = [], ""
+    for line in assay("list", "pseudofakes").out.splitlines():
+        name, _, about = line.partition(" ")
+        if name:
+            preset = name
+            assert load_config(PseudoFakeConfig, name).title == about.strip()
+            listed.append(name)
+        else:
+            listed += [f"{preset}/{variant}" for variant in about.split()[1:]]
+    assert [name for name in listed if "/" not in name] == config_names(PseudoFakeConfig)
+    assert "adfd_table7/alpha" in listed
+    for name in listed:
+        load_config(PseudoFakeConfig, name)
 
 
 def test_version(assay):
@@ -55,6 +73,13 @@ MISTAKES = {
     "missing scores": (["table", "none.parquet"], "none.parquet"),
     "folder without scores": (["table", "."], "no scores.parquet"),
     "unknown metric": (["table", ".", "--metric", "frame_acu"], "did you mean 'frame_auc'"),
+    "unknown pseudo-fake": (["explain", "pseudofakes", "sib"], "did you mean 'sbi'"),
+    "unknown variant": (["explain", "pseudofakes", "adfd_table7/alfa"], "did you mean 'adfd_table7/alpha'"),
+    "misspelt setting": (["explain", "pseudofakes", "--set", "mask.knd=hull"], "did you mean 'mask.kind'"),
+    "picture of another kind": (["explain", "pseudofakes", "--out", "sheet.gif"], "valid are: .png, .jpg, .svg"),
+    "folder without photographs": (["explain", "pseudofakes", "--faces", "."], "holds no photographs"),
+    "faces from two places": (["explain", "pseudofakes", "--faces", ".", "--train", "DemoFF"], "choose one of them"),
+    "no stored faces": (["explain", "pseudofakes", "--train", "custom"], "assay preprocess"),
     "missing plugin": (["list", "detectors", "--plugin", "none.py"], "none.py"),
 }
 

@@ -1,0 +1,1 @@
+"""`assay explain`: pictures of what the project does to faces."""

@@ -1,0 +1,140 @@
+"""The faces that an explanation shows: cut out of photographs, or read from a face store."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from benchmark.demo.portraits import SUFFIXES, find_pictures
+from config.errors import InputError
+from config.schema import Profile
+from preprocessing.clips import Image, read_image
+from preprocessing.faces import Face
+from preprocessing.landmarks import Predictor
+from preprocessing.loose import make_cropper
+from preprocessing.reconstruction.autoencoder import load_autoencoder
+from preprocessing.reconstruction.reconstructor import Reconstructor
+from preprocessing.reconstruction.super_resolution import load_super_resolver
+from preprocessing.samples import FaceSet, Sample, open_faces
+
+
+@dataclass(frozen=True, slots=True)
+class Photographs:
+    """Faces cut out of photographs, that are read like a `FaceSet`'s.
+
+    Attributes:
+        rows: a row for each face, with the photograph as its `video_id`.
+        samples: the faces, with landmarks.
+        is_loose: whether the crops are loose ones.
+    """
+
+    rows: pd.DataFrame
+    samples: Sequence[Sample]
+    is_loose: bool
+
+    def read(self, index: int) -> Sample:
+        """A face with its landmarks."""
+        return self.samples[index]
+
+    def landmarks(self, index: int) -> npt.NDArray[np.float32]:
+        """(81, 2) landmarks of a face."""
+        return landmarks_of(self.samples[index])
+
+
+ShownFaces = FaceSet | Photographs
+
+
+def photographs(folder: Path, profile: Profile, predictor: Predictor, count: int | None = None) -> Photographs:
+    """The first face of each photograph below a folder, by path; those without a face are passed over.
+
+    Args:
+        folder: with jpg and png files.
+        profile: how faces are cut out.
+        predictor: of the landmarks.
+        count: stop after so many faces; None for all.
+
+    Raises:
+        InputError: there is no photograph, or none has a face.
+    """
+    paths = find_pictures(folder)
+    if not paths:
+        raise InputError(f"{folder} holds no photographs; expected files of {', '.join(SUFFIXES)}")
+    found = list(islice(_cut_out(paths, profile, predictor), count))
+    if not found:
+        raise InputError(f"{folder}: no face was found in any of {len(paths)} photographs")
+    names = [path.relative_to(folder).with_suffix("").as_posix() for path, _ in found]
+    return Photographs(pd.DataFrame({"video_id": names}), [face for _, face in found], profile.crop == "loose")
+
+
+def stored_faces(data: Path, dataset: str, profile: str) -> FaceSet:
+    """A real face of each training video of a preprocessed data set.
+
+    Raises:
+        InputError: it is not preprocessed, or has no real face to train on.
+    """
+    rows = open_faces(data, [dataset], "train", profile=profile, frames=1).rows
+    if not (rows["label"] == 0).any():
+        raise InputError(f"no stored real face in split 'train' of {dataset} below {data}")
+    return FaceSet(rows[rows["label"] == 0], with_landmark=True)
+
+
+class Reconstructions:
+    """What networks make of faces: as it is stored with them, else by the project's substitutes as it is asked for.
+
+    Args:
+        faces: which faces.
+        device: where the substitutes run.
+
+    Raises:
+        InputError: different models made what is stored.
+    """
+
+    def __init__(self, faces: ShownFaces, device: torch.device) -> None:
+        self._faces = faces
+        self._device = device
+        self._stored = faces.reconstructions() if isinstance(faces, FaceSet) else {}
+        self._loaded: dict[str, Reconstructor] = {}
+        self.makers: dict[str, str] = {}
+        """What made those that were asked for, in words, by kind."""
+
+    def of(self, index: int, kind: str) -> Image:
+        """The reconstruction of a face, (H, W, 3) uint8 RGB."""
+        if kind in self._stored and isinstance(self._faces, FaceSet):
+            self.makers[kind] = str(self._stored[kind])
+            return self._faces.reconstruction(index, kind)
+        if kind not in self._loaded:
+            load = {"autoencoder": load_autoencoder, "super_resolution": load_super_resolver}[kind]
+            self._loaded[kind] = load(None, self._device)
+        self.makers[kind] = str(self._loaded[kind].model)
+        return self._loaded[kind](self._faces.read(index).image)
+
+
+def landmarks_of(face: Sample) -> npt.NDArray[np.float32]:
+    """The landmarks (81, 2) of a face that was read with them.
+
+    Raises:
+        InputError: it was read without.
+    """
+    if face.landmark is None:
+        raise InputError("this explanation needs landmarks, but the face has none")
+    return face.landmark
+
+
+def _cut_out(paths: Sequence[Path], profile: Profile, predictor: Predictor) -> Iterator[tuple[Path, Sample]]:
+    cropper = make_cropper(profile, predictor)
+    for path in paths:
+        picture = read_image(path)
+        faces = [] if picture is None else cropper.faces(picture)
+        if isinstance(faces, list) and faces:
+            yield path, _sample(faces[0])
+
+
+def _sample(face: Face) -> Sample:
+    image = cv2.cvtColor(face.crop, cv2.COLOR_BGR2RGB)
+    return Sample(image, face.landmarks.astype(np.float32), box=face.box_in_crop)

@@ -1,0 +1,147 @@
+"""`assay explain pseudofakes`: a sheet that shows what a composition makes of faces, step by step."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from rich.console import Console
+
+from benchmark.demo.build import STILLS
+from benchmark.explain.faces import Reconstructions, ShownFaces, landmarks_of, photographs, stored_faces
+from benchmark.loading import device_named
+from config.errors import InputError
+from config.load import load_config
+from config.pseudofake import PseudoFakeConfig
+from config.schema import Profile
+from evaluation.plots import StepRows, check_form, save_figure, step_sheet
+from preprocessing.clips import Image
+from preprocessing.landmarks import predictor_of
+from preprocessing.samples import BrokenSampleError, Sample
+from training.errors import PseudoFakeError
+from training.pseudofakes.compose import PseudoFake, make_pseudo_fake
+from training.pseudofakes.partners import Partners, fit_partner, in_own_box
+
+AMPLIFIED = 4
+STEPS = ("real", "mask", "source", "target", "fake", f"|fake - target| x {AMPLIFIED}")
+LABEL_WIDTH = 19  # letters of a line
+
+
+def explain_pseudofakes(
+    compositions: Sequence[str],
+    out: Path,
+    *,
+    faces: Path | None = None,
+    data: Path,
+    train: str | None = None,
+    profile: str = "dfb",
+    landmarks: Path | None = None,
+    rows: int = 3,
+    seed: int = 0,
+    overrides: Sequence[str] = (),
+    device: str = "cpu",
+    console: Console,
+) -> None:
+    """Draw compositions below each other on one sheet, of the same faces with the same seeds.
+
+    Args:
+        compositions: names or YAML files of pseudo-fakes.
+        out: the picture.
+        faces: folder of photographs; None for the embedded stills, unless `train` is given.
+        data: folder of stores and manifests.
+        train: data set whose stored faces are shown.
+        profile: name of the preprocessing profile.
+        landmarks: predictor for photographs; None for the default.
+        rows: how many faces are shown; partners come out of all faces at hand.
+        seed: of all draws.
+        overrides: assignments to each composition.
+        device: where substitutes make reconstructions that are not stored.
+        console: where it is said what was drawn.
+
+    Raises:
+        InputError: an option names nothing or does not go with another, or a face can have no such fake.
+    """
+    check_form(out)
+    if faces is not None and train is not None:
+        raise InputError("--faces and --train both say whose faces are shown; choose one of them")
+    settings = {name: load_config(PseudoFakeConfig, name, overrides) for name in compositions}
+    if train is not None:
+        shown: ShownFaces = stored_faces(data, train, profile)
+        whose = f"{train}, split train"
+    else:
+        cut = load_config(Profile, profile)
+        count = None if any(one.source == "partner" for one in settings.values()) else rows
+        shown = photographs(faces or STILLS, cut, predictor_of(cut, landmarks), count)
+        whose = "embedded stills, which a GAN made of nobody" if faces is None else faces.name
+    reconstructions = Reconstructions(shown, device_named(device))
+    groups = [_group(name, one, shown, reconstructions, rows, seed) for name, one in settings.items()]
+    caption = "; ".join(
+        [f"Faces: {whose}", *(f"{kind}: {maker}" for kind, maker in sorted(reconstructions.makers.items()))]
+    )
+    save_figure(step_sheet(groups, STEPS, caption), out)
+    console.print(f"{out}: {', '.join(settings)}\n{caption}", highlight=False)
+
+
+def _group(
+    name: str, settings: PseudoFakeConfig, faces: ShownFaces, reconstructions: Reconstructions, rows: int, seed: int
+) -> StepRows:
+    """The rows of one composition."""
+    maker = _Maker(settings, faces, reconstructions)
+    images, labels = [], []
+    for index, origin in enumerate(faces.rows["video_id"].tolist()[:rows]):
+        try:
+            made, came_in = maker.make(index, np.random.default_rng([seed, index]))
+        except (PseudoFakeError, BrokenSampleError) as error:
+            raise InputError(f"no pseudo-fake '{name}' can be made of {origin}: {error}") from None
+        difference = np.abs(made.fake.astype(np.int16) - made.real) * AMPLIFIED
+        shown = (faces.read(index).image, made.mask, made.source, made.real, made.fake)
+        images.append((*shown, difference.clip(0, 255).astype(np.uint8)))
+        said = (_short(origin), *made.region.split("; "), f"ratio {made.ratio:g}", came_in)
+        labels.append("\n".join(textwrap.fill(line, LABEL_WIDTH) for line in said if line))
+    return StepRows(f"{name}   {settings.title}", images, labels)
+
+
+class _Maker:
+    """Makes fakes of faces by a composition, as the batch recipes do, but unmirrored and without the final changes."""
+
+    def __init__(self, settings: PseudoFakeConfig, faces: ShownFaces, reconstructions: Reconstructions) -> None:
+        self._settings, self._faces, self._reconstructions = settings, faces, reconstructions
+        self._partners: Partners | None = None
+        if settings.source == "partner":
+            place = in_own_box if faces.is_loose else np.asarray
+            videos = faces.rows["video_id"].to_numpy()
+            numbers = np.arange(len(videos))
+            self._partners = Partners(numbers, videos, lambda face: place(faces.landmarks(face)), settings.nearest)
+
+    def make(self, index: int, rng: np.random.Generator) -> tuple[PseudoFake, str]:
+        """The fake of a face, and in words what came in; "" for the face itself."""
+        face, other, asked = self._faces.read(index), None, [""]
+        if self._partners:
+            other = self._partners.draw(index, rng)
+
+        def reconstruct(kind: str) -> Image:
+            asked.append(kind)
+            return self._reconstructions.of(index, kind)
+
+        made = make_pseudo_fake(
+            face.image,
+            landmarks_of(face),
+            self._settings,
+            rng,
+            partner=None if other is None else self._fitted(other, face),
+            reconstruct=reconstruct,
+        )
+        if other is not None:
+            return made, f"from {_short(self._faces.rows['video_id'].iloc[other])}"
+        return made, asked[-1] if made.attributes.generative else ""
+
+    def _fitted(self, other: int, face: Sample) -> Image:
+        """A partner's picture as it comes into a face's."""
+        partner = self._faces.read(other)
+        if face.box is None:
+            return partner.image
+        return fit_partner(partner.image, landmarks_of(partner), landmarks_of(face), face.image.shape[:2])
+
+
+def _short(video: str) -> str:
+    return PurePosixPath(video).name
