@@ -56,7 +56,8 @@ def load_config(schema: type[S], name_or_path: str | Path, overrides: Iterable[s
 
     Args:
         schema: what the file describes.
-        name_or_path: a name that ships with Assay ("xception", "adfd_table7/alpha"), or the path of a YAML file.
+        name_or_path: a name that ships with Assay ("xception", "adfd_table7/alpha"), or the path of a YAML file
+            ("mine.yaml", "mine.yaml/VARIANT").
         overrides: assignments "a.b=value"; the value is read as YAML.
 
     Raises:
@@ -165,7 +166,7 @@ def _beside(path: Path, base: Any) -> str | Path:
     """What a file's `base` means: a name, or a YAML file relative to it."""
     if not isinstance(base, str):
         raise InputError(f"{path}: base: expected a name or a YAML file, not {base!r}")
-    return path.parent / base if Path(base).suffix in YAML else base
+    return path.parent / base if _file_and_variant(base)[0].suffix in YAML else base
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,13 +212,22 @@ def _find(schema: type[Schema], name_or_path: str | Path) -> tuple[Path, str]:
     name, _, variant = str(name_or_path).partition("/")
     if name in known and str(name_or_path) in (name, *variant_names(schema, name)):
         return _folder(schema) / f"{name}.yaml", variant
-    given = Path(name_or_path)
+    given, chosen = _file_and_variant(name_or_path)
     if given.suffix in YAML:
         if not given.is_file():
             raise InputError(f"no such {KINDS[schema]} file: {given}")
-        return given, ""
+        if chosen and chosen not in (its := _variants(read_yaml(given), str(given))):
+            raise unknown(f"variant of {given}", chosen, its)
+        return given, chosen
     variants = variant_names(schema, name) if name in known and variant else []
     raise unknown(KINDS[schema], str(name_or_path), variants or known)
+
+
+def _file_and_variant(name_or_path: str | Path) -> tuple[Path, str]:
+    """A path of the form FILE.yaml/VARIANT taken apart; any other as it is, and ""."""
+    given = Path(name_or_path)
+    is_variant = given.suffix not in YAML and given.parent.suffix in YAML
+    return (given.parent, given.name) if is_variant else (given, "")
 
 
 def _assign(raw: dict[str, Any], assignment: str) -> None:

@@ -301,6 +301,24 @@ def test_a_base_is_a_name_or_a_file_beside_and_keys_replace_each_other_at_every_
     assert settings.changes == load_config(PseudoFakeConfig, "sbi").changes
 
 
+def test_variants_of_a_users_own_file_go_by_its_path(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "base: sbi\nratios: [1]\nvariants:\n  soft: {ratios: [0.5]}\n  eyes: {mask: {kind: mtms, mtms: [eyes]}}\n"
+    )
+    (tmp_path / "next.yaml").write_text("base: mine.yaml/soft\nnearest: 5\n")
+    assert load_config(PseudoFakeConfig, path).ratios == (1.0,)
+    assert load_config(PseudoFakeConfig, path / "soft").ratios == (0.5,)
+    assert load_config(PseudoFakeConfig, f"{path}/eyes").mask.mtms == ("eyes",)
+    following = load_config(PseudoFakeConfig, tmp_path / "next.yaml")
+    assert (following.ratios, following.nearest) == ((0.5,), 5)
+    assert load_config(DetectorConfig, "xception", [f"pseudofake={path}/soft"]).pseudofake.ratios == (0.5,)
+    with pytest.raises(InputError, match=r"unknown variant of .*mine\.yaml 'sfot'; did you mean 'soft'"):
+        load_config(PseudoFakeConfig, path / "sfot")
+    with pytest.raises(InputError, match=r"no such pseudo-fake file: .*none\.yaml"):
+        load_config(PseudoFakeConfig, tmp_path / "none.yaml" / "soft")
+
+
 def test_a_pseudo_fake_in_a_detector_may_change_a_preset():
     config = load_config(
         DetectorConfig, "xception", ["pseudofake={base: adfd, ratios: [1]}", "pseudofake.changes.colour=false"]
