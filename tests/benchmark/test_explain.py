@@ -1,5 +1,6 @@
 """`assay explain`: what a sheet shows of which faces, and that a seed decides it."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,8 @@ from safetensors.torch import save_file
 
 import benchmark.explain.pseudofakes as command
 from benchmark.explain.faces import Photographs, Reconstructions, photographs, stored_faces
-from config.load import load_config
+from config.load import config_names, load_config, variant_names
+from config.pseudofake import PseudoFakeConfig
 from config.schema import Profile
 from evaluation.plots import StepRows
 from preprocessing.landmarks import find_predictor
@@ -19,6 +21,7 @@ from tests.dfb import write_ffpp
 from tests.faces import still
 
 PEOPLE = 3
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "pseudofakes.md"
 
 
 @pytest.fixture
@@ -139,6 +142,19 @@ def test_no_more_photographs_are_searched_than_are_shown(pictures: Path):
     assert faces.rows["video_id"].tolist() == ["person_0", "person_1"]
     assert faces.landmarks(1).shape == (81, 2)
     assert not faces.is_loose
+
+
+def test_the_page_names_every_composition_and_its_example_is_one(tmp_path: Path):
+    page = PAGE.read_text(encoding="utf-8")
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| `")]
+    listed = {re.findall("`(.+?)`", row[0])[0]: re.findall("`(.+?)`", row[2]) for row in rows if len(row) == 3}
+    assert listed == {
+        name: [variant.partition("/")[2] for variant in variant_names(PseudoFakeConfig, name)]
+        for name in config_names(PseudoFakeConfig)
+    }
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(page.split("```yaml\n")[1].split("```")[0])
+    assert load_config(PseudoFakeConfig, mine / "soft").ratios == (0.5, 0.75)
 
 
 def cut_out(folder: Path, count: int | None = None) -> Photographs:
