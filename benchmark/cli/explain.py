@@ -10,11 +10,6 @@ from benchmark.cli.options import Assignments, Data, Device, Landmarks, make_con
 app = typer.Typer(no_args_is_help=True, help="Pictures of what happens to faces.")
 
 
-@app.callback()
-def explain() -> None:
-    """Pictures of what happens to faces."""
-
-
 @app.command()
 def pseudofakes(
     compositions: Annotated[

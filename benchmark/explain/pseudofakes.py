@@ -72,9 +72,12 @@ def explain_pseudofakes(
         cut = load_config(Profile, profile)
         count = None if any(one.source == "partner" for one in settings.values()) else rows
         shown = photographs(faces or STILLS, cut, predictor_of(cut, landmarks), count)
-        whose = "embedded stills, which a GAN made of nobody" if faces is None else faces.name
+        whose = "embedded stills, which a GAN made of nobody" if faces is None else faces.resolve().name
     reconstructions = Reconstructions(shown, device_named(device))
-    groups = [_group(name, one, shown, reconstructions, rows, seed) for name, one in settings.items()]
+    try:
+        groups = [_group(name, one, shown, reconstructions, rows, seed) for name, one in settings.items()]
+    except BrokenSampleError as error:
+        raise InputError(str(error)) from None
     caption = "; ".join(
         [f"Faces: {whose}", *(f"{kind}: {maker}" for kind, maker in sorted(reconstructions.makers.items()))]
     )
@@ -91,7 +94,7 @@ def _group(
     for index, origin in enumerate(faces.rows["video_id"].tolist()[:rows]):
         try:
             made, came_in = maker.make(index, np.random.default_rng([seed, index]))
-        except (PseudoFakeError, BrokenSampleError) as error:
+        except PseudoFakeError as error:
             raise InputError(f"no pseudo-fake '{name}' can be made of {origin}: {error}") from None
         difference = np.abs(made.fake.astype(np.int16) - made.real) * AMPLIFIED
         shown = (faces.read(index).image, made.mask, made.source, made.real, made.fake)

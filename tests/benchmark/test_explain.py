@@ -1,9 +1,11 @@
 """`assay explain`: what a sheet shows of which faces, and that a seed decides it."""
 
+import gc
 import re
 from pathlib import Path
 
 import cv2
+import lmdb
 import numpy as np
 import pytest
 import torch
@@ -135,6 +137,22 @@ def test_a_face_of_which_no_fake_can_be_made_is_named(assay, tmp_path: Path, mon
     assert "no pseudo-fake 'sbi' can be made of FaceForensics++" in answer.err
     assert "3 or more pixels" in answer.err
     assert not (tmp_path / "sheet.png").exists()
+
+
+def test_a_face_that_is_not_in_its_store_is_named(assay, tmp_path: Path):
+    data = tmp_path / "data"
+    write_ffpp(data)
+    faces = stored_faces(data, "FaceForensics++", "dfb")
+    key, (path,) = faces.rows["key"][0], set(faces.rows["store_path"])
+    del faces  # a process opens a store either for reading or for writing
+    gc.collect()
+    with lmdb.open(path) as store, store.begin(write=True) as txn:
+        assert txn.delete(key.encode())
+    answer = assay(
+        "explain", "pseudofakes", "--data", data, "--train", "FaceForensics++", "--out", tmp_path / "sheet.png"
+    )
+    assert answer.code == 2
+    assert f"no value under '{key}'" in answer.err
 
 
 def test_no_more_photographs_are_searched_than_are_shown(pictures: Path):
