@@ -6,6 +6,7 @@ The figures are matplotlib objects without a window or global state, and give th
 
 import io
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -194,8 +195,9 @@ def step_sheet(groups: Sequence[StepRows], steps: Sequence[str], caption: str = 
         if len(group.labels) != len(group.images) or any(len(row) != len(steps) for row in group.images):
             raise ValueError(f"'{group.title}' needs a label for each row, and {len(steps)} images in it")
     with _styled():
-        heights = [1.22 * len(group.images) + 0.45 for group in groups]
-        figure = _figure(1.22 * len(steps) + 1.0, sum(heights) + (0.3 if caption else 0.05))
+        heights, width = [1.22 * len(group.images) + 0.45 for group in groups], 1.22 * len(steps) + 1.0
+        lines = textwrap.wrap(caption, int(18 * width))  # letters of its size on an inch
+        figure = _figure(width, sum(heights) + 0.05 + 0.15 * len(lines))
         parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=heights)
         for part, group in zip(parts[:, 0], groups, strict=True):
             _plain(part.suptitle(group.title, x=0.01, ha="left", fontsize=9, fontweight="bold"))
@@ -209,8 +211,8 @@ def step_sheet(groups: Sequence[StepRows], steps: Sequence[str], caption: str = 
                 _plain(row[0].text(1, 0.5, label, ha="right", va="center", fontsize=6.5, in_layout=False))
                 for axes, image in zip(row[1:], images, strict=True):
                     axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="lanczos")
-        if caption:
-            _plain(figure.supxlabel(caption, x=0.01, ha="left", fontsize=6.5, color=_INK))
+        if lines:
+            _plain(figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=6.5, color=_INK))
     return figure
 
 
