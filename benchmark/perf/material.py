@@ -20,6 +20,7 @@ from preprocessing.encodings import ENCODINGS
 from preprocessing.landmarks import Predictor
 from preprocessing.pipeline import preprocess
 from preprocessing.samples import FaceSet, open_faces
+from training import RECIPE
 
 JAW = 0.25  # of the frame's height: how wide a face is in its scene
 DATASET = "custom"
@@ -62,7 +63,7 @@ def make_material(
     for encoding in ENCODINGS:
         data, stored = folder / encoding, profile.model_copy(update={"encoding": encoding})
         preprocess(load_config(DatasetConfig, DATASET), root, data, stored, predictor)
-        with_landmark = config.with_landmark
+        with_landmark = config.with_landmark or RECIPE[config.dataset_type].needs_landmark
         faces[encoding] = open_faces(data, [DATASET], "train", profile=profile.name, with_landmark=with_landmark)
     return Material(scenes, video, faces, folder)
 

@@ -80,7 +80,8 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
     steps = _calls_of_a_block(partial(Stepper(detector, config, device).step, [batch]), scale.block, device)
     batches = max(steps, scale.batches * processes) + 1
     run = Run(detector, _repeated(faces, batches * size), config, RunFolder(folder), device, ALONE)
-    clock = _Clock(device)
+    clock, recipe = _Clock(device), run.loader.sampler.recipe
+    shown = np.concatenate(recipe.batches(np.random.default_rng(0)))[: len(faces)].tolist()
 
     def load(number: int) -> float:
         made = run.loader.epoch(2 * number)
@@ -90,8 +91,8 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
         return (time.perf_counter() - started) / (count * size)
 
     def load_alone() -> None:
-        for index in range(len(faces)):
-            run.loader.sampler.recipe.sample(index, np.random.default_rng(index))
+        for index in shown:
+            recipe.sample(index, np.random.default_rng(index))
 
     def pass_alone() -> None:
         losses, _ = run.stepper.objective(to_device(batch, device))
@@ -106,7 +107,7 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
     found = medians(
         {
             "load": load,
-            "load alone": _after_the_first(load_alone, 1, len(faces) * processes, device),
+            "load alone": _after_the_first(load_alone, 1, len(shown) * recipe.members * processes, device),
             "step": _after_the_first(partial(run.stepper.step, [batch]), steps, size, device),
             "pass": _after_the_first(pass_alone, steps, size, device),
             "loop": loop,
