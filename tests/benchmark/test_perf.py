@@ -14,14 +14,15 @@ from config.errors import InputError
 from evaluation.scores import environment
 
 TINY = Scale(
-    rounds=1, batch=2, heights=(360,), scene=3, video=9, faces=4, batches=2, block=0.0, scores=640, resamples=5
+    rounds=1, batch=2, heights=(360,), scene=3, video=9, faces=8, batches=2, block=0.0, scores=640, resamples=5
 )
 SEARCH = ["detect exact", "detect fast", "align", "frame to PNG exact", "frame to PNG fast"]
 CROPS = ["encode PNG", "write LMDB", "read", "augment"]
 BATCHES = [f"{encoding} to batch {way}" for encoding in ("PNG", "JPEG", "BMP") for way in ("recipe", "plain")]
+FAKES = [f"pseudo-fake {name}" for name in ("sbi", "cbi", "i2g", "fwa", "adfd", "fia_usa")]
 TRAINING = ["load", "train step", "load + train step"]
 SCORING = ["score fp32 contiguous", "score fp32 channels_last", "score bf16 channels_last"]
-STAGES = ["decode", *SEARCH, *CROPS, *BATCHES, *TRAINING, *SCORING, "all metrics", "bootstrap"]
+STAGES = ["decode", *SEARCH, *CROPS, *BATCHES, *FAKES, *TRAINING, *SCORING, "all metrics", "bootstrap"]
 
 
 def stage(name: str, seconds: float) -> Stage:
