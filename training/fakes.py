@@ -24,7 +24,7 @@ from config.schema import DetectorConfig
 from preprocessing import operators
 from preprocessing.clips import Image
 from preprocessing.margins import tight_crop
-from preprocessing.samples import Sample
+from preprocessing.samples import BrokenSampleError, Sample
 from preprocessing.shared import SharedColumns
 from training import RECIPE
 from training.augment import flip
@@ -192,13 +192,16 @@ class SelfMade(Recipe):
     def partners(self) -> Partners:
         """The partners of all real faces."""
         reals = self._reals()
-        place = in_own_box if self.stored.is_loose else np.asarray
-        return Partners(
-            reals,
-            self.stored.rows["video_id"].to_numpy()[reals],
-            lambda face: place(self.stored.landmarks(face)),
-            self.settings.nearest,
-        )
+        videos = self.stored.rows["video_id"].to_numpy()[reals]
+        return Partners(reals, videos, self._placed_landmarks, self.settings.nearest)
+
+    def _placed_landmarks(self, index: int) -> npt.NDArray[np.float32]:
+        """A face's landmarks where they can be compared with those of another face."""
+        try:
+            landmarks = self.stored.landmarks(index)
+        except BrokenSampleError as error:
+            raise InputError(f"partners are found by landmarks, and those of a face cannot be read: {error}") from None
+        return in_own_box(landmarks) if self.stored.is_loose else landmarks
 
 
 @RECIPE.register_module(module_name="real_with_pseudofake")

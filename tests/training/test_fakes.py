@@ -12,6 +12,7 @@ from config.processes import Group
 from config.pseudofake import PseudoFakeConfig
 from config.schema import DetectorConfig
 from preprocessing.operators import flip
+from preprocessing.samples import BrokenSampleError
 from tests.training.portraits import SIDE, PortraitFaces, make_rows
 from tests.training.stand_in import make_config
 from training import RECIPE
@@ -214,6 +215,15 @@ def test_what_cannot_be_batched_is_refused(name, keys, sentence):
 def test_faces_that_do_not_do_are_refused(name, rows, sentence):
     with pytest.raises(InputError, match=sentence):
         RECIPE[name](PortraitFaces(rows.reset_index(drop=True)), config(name))
+
+
+def test_landmarks_that_cannot_be_read_are_one_sentence():
+    class Damaged(PortraitFaces):
+        def landmarks(self, index: int) -> np.ndarray:
+            raise BrokenSampleError("the_lmdb: no value under 'x.npy'")
+
+    with pytest.raises(InputError, match="those of a face cannot be read: the_lmdb: no value"):
+        recipe("aligned_triplet", Damaged())
 
 
 def test_a_fake_goes_with_the_nearest_frame_of_its_targets_one_video():
