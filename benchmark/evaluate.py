@@ -134,7 +134,7 @@ def evaluate_weights(
             precision=choice.precision,
             skipped=chosen.counts.skipped,
             faceless_score=made_by.get("faceless_score"),
-            notes=(*_notes(made_by, test.dataset, trained.config), *filter(None, [choice.note, chosen.note])),
+            notes=(*_notes(made_by, test.dataset, trained), *filter(None, [choice.note, chosen.note])),
         )
         record.write(ScoreRecord.beside(scores))
         write_text(scores.with_name(CONFIG), to_yaml(trained.config))
@@ -245,14 +245,15 @@ def _show(results: Sequence[Evaluated], console: Console) -> None:
             console.print(to_rich(by_manipulation))
 
 
-def _notes(made_by: Mapping[str, Any], dataset: str, config: DetectorConfig) -> tuple[str, ...]:
+def _notes(made_by: Mapping[str, Any], dataset: str, trained: Trained) -> tuple[str, ...]:
     """What a reader must know beside a figure on this data set: substitutes above all."""
-    notes = [f"landmarks: {made_by.get('predictor', 'unknown')}"]
+    notes = [f"landmarks: {made_by.get('predictor', 'unknown')}", *trained.notes]
     if (encoder := str(made_by.get("encoder"))).startswith("jpeg"):
         notes.append(f"crops: {encoder.partition(',')[0]}, a compression on top of the data set's own")
     if made_by.get("profile", {}).get("crop") == "loose":
         boxes = made_by.get("detector", "dlib")
-        notes.append(f"boxes: {boxes}, with a margin of {config.margins.test:.1%} of their side; all faces of a frame")
+        margin = trained.config.margins.test
+        notes.append(f"boxes: {boxes}, with a margin of {margin:.1%} of their side; all faces of a frame")
     if dataset in config_names(DatasetConfig):
         note = load_config(DatasetConfig, dataset).note
         notes += [f"{dataset}: {note}"] if note else []

@@ -280,6 +280,7 @@ class FileScorer:
             yield f"boxes: {detector.name if detector else 'dlib'}, with a margin of {margin:.1%} of their side"
         if self._predictor.git_blob == COMPACT_GIT_BLOB:
             yield SUBSTITUTE.format(self._predictor.name)
+        yield from self._trained.notes
 
     def _frames(self, path: Path, rate: float | None) -> Iterator[FrameScore]:
         searched: list[_Searched] = []

@@ -1,22 +1,24 @@
 """What commands load before they run a network: a device, a detector with its weights, a number of processes."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from config.errors import InputError
-from config.load import config_names, load_config, parse_config
+from config.load import config_names, load_config, parse_config, variant_names
 from config.processes import ALONE, Group
 from config.schema import DetectorConfig
 from detectors import build_detector
 from detectors.base import AbstractDetector
 from detectors.signatures import look_alikes
 from detectors.weights import load_weights, read_weights, recognise, resemblance
+from preprocessing.reconstruction.stored import models_from_json
 from preprocessing.workers import cores
 from training.checkpoint import RunFolder
+from training.trainer import RECONSTRUCTIONS
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +32,14 @@ class Trained:
         config: its configuration.
         weights: the file that its weights come from.
         device: where it is.
+        notes: what a reader must know of the weights beside each result: what stood in for the real thing.
     """
 
     detector: AbstractDetector
     config: DetectorConfig
     weights: Path
     device: torch.device
+    notes: tuple[str, ...] = ()
 
 
 def load_detector(
@@ -57,9 +61,22 @@ def load_detector(
     config = _config_of(weights, path, name, overrides)
     on = device_named(device, group)
     detector = build_detector(config, pretrained=False)
-    load_weights(detector, path)
+    metadata = load_weights(detector, path)
     detector.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Trained(detector, config, path, on)
+    notes = (*other_network(config), *_other_reconstructions(config, metadata, path))
+    return Trained(detector, config, path, on, notes)
+
+
+def other_network(config: DetectorConfig) -> tuple[str, ...]:
+    """A note that says so, if a shipped detector has another network than its file and the file's variants name."""
+    name = config.model_name
+    if name not in config_names(DetectorConfig):
+        return ()
+    shipped = load_config(DetectorConfig, name)
+    variants = [load_config(DetectorConfig, variant) for variant in variant_names(DetectorConfig, name)]
+    if config.backbone_name in {one.backbone_name for one in (shipped, *variants)}:
+        return ()
+    return (f"{name}: {_network(config)}, in place of {_network(shipped)}",)
 
 
 def device_named(name: str, group: Group = ALONE) -> torch.device:
@@ -85,6 +102,18 @@ def device_named(name: str, group: Group = ALONE) -> torch.device:
 def loaders(given: int | None, config: DetectorConfig, group: Group = ALONE) -> int:
     """Reading processes: on a CPU they share the cores with the network's threads, so that more are no help."""
     return min(config.workers, max(1, cores() // group.local_size - 1)) if given is None else given
+
+
+def _network(config: DetectorConfig) -> str:
+    return f"{config.backbone_name} at {config.resolution} pixels, trained with {config.optimizer.type}"
+
+
+def _other_reconstructions(config: DetectorConfig, metadata: Mapping[str, str], path: Path) -> Iterator[str]:
+    """A note for each substitute that made reconstructions which the weights learnt from."""
+    where = f"{path} is damaged where it says what reconstructions it was trained on"
+    for kind, model in models_from_json(metadata.get(RECONSTRUCTIONS, "{}"), where).items():
+        if model.is_substitute:
+            yield f"{config.model_name}: trained on reconstructions ({kind}) by {model}"
 
 
 def _config_of(weights: Path, path: Path, name: str | None, overrides: Sequence[str]) -> DetectorConfig:

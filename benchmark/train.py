@@ -20,6 +20,7 @@ from evaluation.metrics import binary_metrics
 from evaluation.protocol import OURS, Protocol
 from evaluation.scores import Environment, environment, git_commit
 from evaluation.scoring import score_faces
+from preprocessing.reconstruction.stored import ReconstructionModel
 from preprocessing.samples import FaceSet, open_faces, splits_of
 from training import RECIPE
 from training.trainer import FitResult, fit
@@ -36,6 +37,7 @@ class RunRecord:
         initialisation: what the weights started from: an ImageNet file and its hash, or "random".
         protocol: "corrected", or with which of DeepfakeBench's quirks (evaluation.protocol).
         train_sha256: hash of the manifest rows that were trained on; val_sha256 of those selected on, or None.
+        reconstructions: what made those that fakes were made of, by kind; empty where there are none.
         selection: in words, how the epoch was selected; best_epoch counts from 0.
         best_value: the selecting metric there, or None.
         steps: optimiser steps in all.
@@ -49,6 +51,7 @@ class RunRecord:
     initialisation: str
     protocol: str
     train_sha256: str
+    reconstructions: dict[str, ReconstructionModel]
     val_sha256: str | None
     selection: str
     best_epoch: int
@@ -59,6 +62,32 @@ class RunRecord:
     wall_seconds: float
     environment: Environment
     git_commit: str | None
+
+
+def training_faces(config: DetectorConfig, data: Path, profile: str = "dfb", protocol: Protocol = OURS) -> FaceSet:
+    """The faces that a detector is trained on, with what its batch recipe needs of them.
+
+    Args:
+        config: of the detector.
+        data: folder of stores and manifests.
+        profile: preprocessing profile.
+        protocol: of its quirks `first_frames` is heeded.
+
+    Raises:
+        InputError: no such batch recipe, or as for `preprocessing.samples.open_faces`.
+    """
+    recipe = RECIPE[config.dataset_type]
+    return open_faces(
+        data,
+        config.train_dataset,
+        "train",
+        profile=profile,
+        frames=config.frame_num.train,
+        first_frames=protocol.first_frames,
+        compression=config.compression,
+        with_landmark=config.with_landmark or recipe.needs_landmark,
+        with_mask=config.with_mask and recipe.stored_mask,
+    )
 
 
 def train_detector(
@@ -100,25 +129,9 @@ def train_detector(
     readers = loaders(workers, config, group)
     config = config.model_copy(update={"train_dataset": list(train_sets or config.train_dataset), "workers": readers})
     detector = build_detector(config)
-    open_some = partial(
-        open_faces,
-        data,
-        profile=profile,
-        first_frames=protocol.first_frames,
-        compression=config.compression,
-    )
-    recipe = RECIPE[config.dataset_type]
-    train_faces = open_some(
-        config.train_dataset,
-        split="train",
-        frames=config.frame_num.train,
-        with_landmark=config.with_landmark or recipe.needs_landmark,
-        with_mask=config.with_mask and recipe.stored_mask,
-    )
-    with_val = [name for name in config.train_dataset if "val" in splits_of(data, name, profile)]
-    val_faces = open_some(with_val, split="val", frames=config.frame_num.test) if with_val else None
-    if val_faces is not None and len(set(val_faces.labels.tolist())) < 2:
-        val_faces = None
+    train_faces = training_faces(config, data, profile, protocol)
+    reconstructions = train_faces.whole_reconstructions(RECIPE[config.dataset_type].reconstructed_by(config))
+    val_faces = _val_faces(config, data, profile, protocol)
     on = device_named(device, group)
 
     def validate(detector: AbstractDetector, faces: FaceSet) -> dict[str, float | None]:
@@ -143,6 +156,7 @@ def train_detector(
         keep_epochs=keep_epochs or protocol.selected_on_test,
         console=console,
         group=group,
+        reconstructions=reconstructions,
     )
     if not group.leads:
         return result
@@ -151,6 +165,7 @@ def train_detector(
         protocol=protocol.name,
         initialisation=detector.backbone.initialisation,
         train_sha256=train_faces.sha256,
+        reconstructions=reconstructions,
         val_sha256=val_faces.sha256 if val_faces else None,
         selection=result.selection,
         best_epoch=result.best_epoch,
@@ -164,3 +179,15 @@ def train_detector(
     )
     write_text(folder / RECORD, json.dumps(asdict(record), indent=2) + "\n")
     return result
+
+
+def _val_faces(config: DetectorConfig, data: Path, profile: str, protocol: Protocol) -> FaceSet | None:
+    """The faces that the epoch is selected on; None without a val split of both classes."""
+    names = [name for name in config.train_dataset if "val" in splits_of(data, name, profile)]
+    if not names:
+        return None
+    frames, first = config.frame_num.test, protocol.first_frames
+    faces = open_faces(
+        data, names, "val", profile=profile, frames=frames, first_frames=first, compression=config.compression
+    )
+    return faces if len(set(faces.labels.tolist())) == 2 else None

@@ -159,31 +159,54 @@ class FaceSet:
             made = reconstruction_key(key, kind)
             return cv2.cvtColor(_decode(store.get(made), made), cv2.COLOR_BGR2RGB)
         except KeyError:
-            command = f"'assay reconstruct {store.meta().get('dataset', 'DATASET')}'"
+            command = _remedy(store)
             if model_of(store, kind) is None:
                 raise InputError(f"{store.path} has no reconstructions by {kind}; make them with {command}") from None
             raise BrokenSampleError(f"{store.path}: no value under {made}; {command} makes what is missing") from None
         except ValueError as error:
             raise BrokenSampleError(f"{store.path}: {made}: {error}") from None
 
-    def reconstructions(self) -> dict[str, ReconstructionModel]:
+    def reconstructions(self, kinds: Sequence[str] = KINDS) -> dict[str, ReconstructionModel]:
         """What made the reconstructions of each kind that all stores with a real face have, by kind.
+
+        Args:
+            kinds: only these.
 
         Raises:
             InputError: different models made those of one kind.
         """
         used = np.unique(self._columns.numbers("store")[self.labels == 0])
         made: dict[str, ReconstructionModel] = {}
-        for kind in KINDS:
+        for kind in kinds:
             models = [model_of(self._stores[number], kind) for number in used.tolist()]
             if len(set(models) - {None}) > 1:
                 raise InputError(
                     f"different models made the reconstructions by {kind} of these data sets; make them again "
                     "with one: assay reconstruct --overwrite"
                 )
-            if all(models) and models[0]:
-                made[kind] = models[0]
+            first = models[0] if models else None
+            if first and all(models):
+                made[kind] = first
         return made
+
+    def whole_reconstructions(self, kinds: Sequence[str]) -> dict[str, ReconstructionModel]:
+        """What made the reconstructions of some kinds, by kind, where each real face has one.
+
+        Raises:
+            InputError: a face lacks one, or as for `reconstructions`.
+        """
+        reals = np.flatnonzero(self.labels == 0).tolist() if kinds else []
+        for kind in kinds:
+            lacking = [index for index in reals if not self._is_reconstructed(index, kind)]
+            if lacking:
+                command = _remedy(self._stores[self._columns.value("store", lacking[0])])
+                counted = f"{len(lacking)} of {len(reals)} real faces"
+                raise InputError(f"{counted} have no reconstruction by {kind}; make them with {command}")
+        return self.reconstructions(kinds)
+
+    def _is_reconstructed(self, index: int, kind: str) -> bool:
+        key, store = self._columns.value("key", index), self._stores[self._columns.value("store", index)]
+        return store.has(reconstruction_key(key, kind))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("rows", "labels")}
@@ -340,6 +363,14 @@ def spread(rows: pd.DataFrame, frames: int, *, first: bool = False) -> pd.DataFr
         row[np.array(range(n)[:frames] if first else choose_frames(n, frames))] = True
     kept = taken[kind[video], place][number]
     return (rows if kept.all() else rows[kept]).reset_index(drop=True)
+
+
+def _remedy(store: FaceStore) -> str:
+    """The command that makes what a store lacks of reconstructions."""
+    made_by = store.meta()
+    profile = made_by.get("profile", {}).get("name", "dfb")
+    option = "" if profile == "dfb" else f" --profile {profile}"
+    return f"'assay reconstruct {made_by.get('dataset', 'DATASET')}{option}'"
 
 
 def _box(store: FaceStore, key: str, shape: tuple[int, int]) -> Box:

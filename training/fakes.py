@@ -110,6 +110,11 @@ class SelfMade(Recipe):
         if self.has_partners or self.settings.source == "partner":
             _ = self.partners  # found here, so that worker processes are sent them
 
+    @classmethod
+    def reconstructed_by(cls, config: DetectorConfig) -> tuple[str, ...]:
+        """The kinds that the composition has; none if there is no composition."""
+        return config.pseudofake.reconstruction.kinds if config.pseudofake else ()
+
     def sample(self, index: int, rng: np.random.Generator) -> TrainingSample:
         """The images of a face, stacked: each entry of `data_dict` has `members` rows.
 

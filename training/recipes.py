@@ -87,6 +87,15 @@ class Recipe(ABC):
             )
         return batch[rank::size]
 
+    @classmethod
+    def reconstructed_by(cls, config: DetectorConfig) -> tuple[str, ...]:
+        """The kinds of reconstructions that samples are made of; each real face must have one of each.
+
+        Args:
+            config: of the detector.
+        """
+        return ()
+
     def sample(self, index: int, rng: np.random.Generator) -> TrainingSample:
         """What one face contributes to a batch.
 

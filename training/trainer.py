@@ -19,6 +19,7 @@ from config.processes import ALONE, Group
 from config.schema import DetectorConfig
 from detectors.base import AbstractDetector, FitContext
 from detectors.weights import save_weights
+from preprocessing.reconstruction.stored import ReconstructionModel, models_to_json
 from training import RECIPE
 from training.checkpoint import RunFolder, load_state, open_run, save_state
 from training.data import Loader
@@ -30,6 +31,8 @@ from training.step import Stepper
 T = TypeVar("T")
 Validate = Callable[[AbstractDetector], Mapping[str, float | None]]
 LOWER_IS_BETTER = {"eer"}
+RECONSTRUCTIONS = "reconstructions"
+"""Under this name weights say what made the reconstructions that they learnt from (`models_from_json`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ def fit(
     save_seconds: float = 600,
     console: Console | None = None,
     group: Group = ALONE,
+    reconstructions: Mapping[str, ReconstructionModel] | None = None,
 ) -> FitResult:
     """Train a detector for exactly `config.nEpochs` epochs.
 
@@ -139,6 +143,7 @@ def fit(
         save_seconds: the state is saved after each epoch, and within an epoch when so many seconds have passed.
         console: where progress is shown; default stderr.
         group: the processes that train together.
+        reconstructions: what made those that fakes are made of, by kind; the weights' files say it.
 
     Raises:
         InputError: `out` holds another run or cannot be written, or a setting does not fit device, faces or group.
@@ -151,7 +156,7 @@ def fit(
     group.follow("the folder is there")
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.manualSeed)
-        run = Run(detector, faces, config, folder, device, group)
+        run = Run(detector, faces, config, folder, device, group, reconstructions)
         journal = Journal(folder.journal, run.journal_size, run.progress.step) if group.leads else NoJournal()
         try:
             with Display(console if group.leads else Console(quiet=True), config.nEpochs) as display:
@@ -181,6 +186,7 @@ class Run:
         folder: RunFolder,
         device: torch.device,
         group: Group,
+        reconstructions: Mapping[str, ReconstructionModel] | None = None,
     ) -> None:
         self.detector = detector
         self.config = config
@@ -193,6 +199,7 @@ class Run:
         self.journal_size = 0
         self.generator = torch.Generator().manual_seed(config.manualSeed)
         self._faces_sha256 = faces.sha256
+        self._reconstructions = models_to_json(reconstructions) if reconstructions else ""
         recipe = RECIPE[config.dataset_type](faces, config)
         self.loader = Loader(recipe, config.manualSeed, config.workers, device, group)
         detector.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -268,6 +275,7 @@ class Run:
             return
         state = {
             "faces": self._faces_sha256,
+            "reconstructions": self._reconstructions,
             "progress": asdict(self.progress),
             "selection": asdict(self.selection),
             "meter": self.meter.state_dict(),
@@ -287,6 +295,8 @@ class Run:
     def _restore(self, state: Mapping[str, Any]) -> None:
         if state["faces"] != self._faces_sha256:
             raise InputError(f"{self.folder.path} was trained on other faces: choose another folder")
+        if state.get("reconstructions", "") != self._reconstructions:
+            raise InputError(f"{self.folder.path} was trained on other reconstructions: choose another folder")
         self.progress = Progress(**state["progress"])
         if self.progress.position:
             self.detector.on_epoch_start(self.progress.epoch)  # for what it sets up; tensors are then put back
@@ -307,6 +317,8 @@ class Run:
         if not self.group.leads:
             return
         about = {"detector": self.config.model_name, "epoch": str(self.progress.epoch), "config": to_yaml(self.config)}
+        if self._reconstructions:
+            about[RECONSTRUCTIONS] = self._reconstructions
         save_weights(self.detector, path, about)
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import lmdb
 
@@ -39,14 +40,34 @@ def model_of(store: FaceStore, kind: str) -> ReconstructionModel | None:
         InputError: the store is damaged where it says so.
     """
     try:
-        entry = json.loads(store.get(PREFIX + kind))
-        return ReconstructionModel(str(entry["name"]), str(entry["sha256"]), bool(entry["is_substitute"]))
+        value = store.get(PREFIX + kind)
     except KeyError:
         return None
-    except (ValueError, TypeError):
-        raise InputError(
-            f"the face store {store.path} is damaged where it says what made its reconstructions"
-        ) from None
+    except ValueError:
+        value = b""
+    where = f"the face store {store.path} is damaged where it says what made its reconstructions"
+    return _model(_parsed(value, where), where)
+
+
+def models_to_json(models: Mapping[str, ReconstructionModel]) -> str:
+    """Models by kind, as one string."""
+    return json.dumps({kind: asdict(model) for kind, model in models.items()}, sort_keys=True)
+
+
+def models_from_json(text: str, where: str) -> dict[str, ReconstructionModel]:
+    """The models that `models_to_json` wrote.
+
+    Args:
+        text: what it wrote.
+        where: the error's sentence.
+
+    Raises:
+        InputError: the text is damaged.
+    """
+    entries = _parsed(text, where)
+    if not isinstance(entries, dict):
+        raise InputError(where)
+    return {kind: _model(entry, where) for kind, entry in entries.items()}
 
 
 def refuse_other_model(path: Path, models: Mapping[str, ReconstructionModel]) -> None:
@@ -70,6 +91,20 @@ def refuse_other_model(path: Path, models: Mapping[str, ReconstructionModel]) ->
             raise InputError(
                 f"{made_by} made the reconstructions by {kind} in {path}, not {model}; --overwrite replaces all"
             )
+
+
+def _parsed(text: str | bytes, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise InputError(where) from None
+
+
+def _model(entry: Any, where: str) -> ReconstructionModel:
+    try:
+        return ReconstructionModel(str(entry["name"]), str(entry["sha256"]), bool(entry["is_substitute"]))
+    except (KeyError, TypeError):
+        raise InputError(where) from None
 
 
 class ReconstructionWriter(FaceStoreWriter):

@@ -205,3 +205,25 @@ def test_a_split_without_such_faces_says_so(data: Path):
     write_manifest(path, rows[(rows["label"] == 1) | (rows["split"] == "test")].to_dict("records"), manifest_meta(path))
     with pytest.raises(InputError, match="no stored real face in split 'train' of FF-NT"):
         reconstruct(data, "FF-NT", BOTH)
+
+
+def test_every_real_face_must_have_one_where_training_needs_it(data: Path):
+    reconstruct(data, NAME, [AUTOENCODER], frames=1)
+    faces = open_faces(data, [NAME], "train")
+    assert faces.whole_reconstructions(()) == {}
+    with pytest.raises(
+        InputError, match=r"^1 of 2 real faces have no reconstruction by autoencoder; .*'assay reconstruct"
+    ):
+        faces.whole_reconstructions(["autoencoder"])
+    assert open_faces(data, [NAME], "train", frames=1).whole_reconstructions(["autoencoder"]) == {
+        "autoencoder": AUTOENCODER.model
+    }
+    with pytest.raises(InputError, match=r"^1 of 1 real faces have no reconstruction by super_resolution"):
+        open_faces(data, [NAME], "train", frames=1).whole_reconstructions(["autoencoder", "super_resolution"])
+
+
+def test_without_a_real_face_nothing_was_reconstructed_and_nothing_is_missing(data: Path):
+    rows = open_faces(data, [NAME], "train").rows
+    fakes = FaceSet(rows[rows["label"] == 1])
+    assert fakes.reconstructions() == {}
+    assert fakes.whole_reconstructions(["autoencoder"]) == {}
