@@ -76,6 +76,13 @@ def perf(
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
+    detectors: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to train instead of the baseline, by name or YAML file, with the baseline's small network; with "
+            "commas, or repeatable."
+        ),
+    ] = None,
     faces: Annotated[Path | None, typer.Option(help="Your own photographs instead of the embedded stills.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the clips and of training.")] = 0,
     landmarks: Landmarks = None,
@@ -83,10 +90,13 @@ def demo(
     workers: Workers = None,
 ) -> None:
     """Everything on the embedded data set, in minutes: videos, crops, training, tables, an HTML report."""
+    from benchmark.demo.light import BASELINE
     from benchmark.demo.run import run_demo
 
+    chosen = [name.strip() for given in detectors or [BASELINE] for name in given.split(",")]
     run_demo(
         out,
+        detectors=chosen,
         faces=faces,
         seed=seed,
         landmarks=landmarks,

@@ -1,0 +1,113 @@
+"""Detectors for two CPU cores: with the baseline's small network, for about as many images as the baseline is shown."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmark.train import training_faces
+from config.errors import InputError
+from config.load import YAML, load_config
+from config.schema import DetectorConfig
+from training import RECIPE
+
+BASELINE = "efficientnet_lite0"
+EPOCHS = 4
+"""Of the baseline; what others have time for is counted in images."""
+
+_TAKEN = (
+    "backbone_name",
+    "backbone_config",
+    "pretrained",
+    "resolution",
+    "mean",
+    "std",
+    "compression",
+    "optimizer",
+    "precision",
+    "train_batchSize",
+    "test_batchSize",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """A detector as the demo trains it.
+
+    Attributes:
+        name: a shipped detector, one of its variants, or a YAML file.
+        overrides: assignments to its configuration, all but the number of epochs.
+        config: what comes of them.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    config: DetectorConfig
+
+    @property
+    def folder(self) -> str:
+        """The name of its run's folder."""
+        path = Path(self.name)
+        return path.stem if path.suffix in YAML else self.name.replace("/", "_")
+
+    def images(self, data: Path) -> int:
+        """How many images an epoch shows."""
+        recipe = RECIPE[self.config.dataset_type](training_faces(self.config, data), self.config)
+        return recipe.members * sum(map(len, recipe.batches(np.random.default_rng(0))))
+
+    def epochs(self, data: Path) -> int:
+        """In how many epochs it is shown about as many images as the baseline in its own, at least one.
+
+        Args:
+            data: folder of stores and manifests.
+        """
+        budget = EPOCHS * lightened(BASELINE, self.config.train_dataset, self.config.manualSeed).images(data)
+        return max(1, round(budget / self.images(data)))
+
+
+def lightened(name: str, train_sets: Sequence[str], seed: int) -> Light:
+    """A detector with the baseline's network, input, optimiser and batch sizes; all else is its own.
+
+    The batch becomes a little smaller where a sample of the detector's batch recipe has a number of images that does
+    not divide it.
+
+    Args:
+        name: as for `Light`.
+        train_sets: what it is trained on.
+        seed: of its training.
+
+    Raises:
+        InputError: no such detector or batch recipe.
+    """
+    taken = load_config(DetectorConfig, BASELINE).model_dump(mode="json", include=set(_TAKEN))
+    recipe = RECIPE[load_config(DetectorConfig, name).dataset_type]
+    taken["train_batchSize"] -= taken["train_batchSize"] % recipe.members
+    values = taken | {"manualSeed": seed, "train_dataset": list(train_sets)}
+    overrides = tuple(f"{key}={_one_line(value)}" for key, value in values.items())
+    return Light(name, overrides, load_config(DetectorConfig, name, overrides))
+
+
+def _one_line(value: Any) -> str:
+    """A value as YAML; JSON's floats are strings there if they have an exponent and no point."""
+    return yaml.safe_dump(value, default_flow_style=True, width=math.inf).removesuffix("...\n").strip()
+
+
+def lightened_all(names: Sequence[str], train_sets: Sequence[str], seed: int) -> list[Light]:
+    """Several detectors, each once; arguments and errors as for `lightened`.
+
+    Raises:
+        InputError: two would be trained in the same folder.
+    """
+    found: dict[str, Light] = {}
+    for name in dict.fromkeys(names):
+        light = lightened(name, train_sets, seed)
+        other = found.setdefault(light.folder, light)
+        if other is not light:
+            raise InputError(
+                f"--detectors: the runs of {other.name} and {name} would have the same name; rename a file"
+            )
+    return list(found.values())

@@ -1,0 +1,191 @@
+"""What the demo leaves for a reader: tables, figures, and the report that holds them."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmark.evaluate import Evaluated
+from benchmark.leaderboard import calibration_table, leaderboard, manipulation_table, summary_table
+from benchmark.report import Block, Facts, Picture, Report, Section, write_report
+from evaluation.metrics import group_scores
+from evaluation.plots import Curve, crop_sheet, png_bytes, roc_figure, save_figure, score_histogram
+from evaluation.render import FORMATS, save_table
+from evaluation.roc import OperatingPoints
+from evaluation.scores import read_scores
+from evaluation.tables import Table
+from preprocessing.manifest import coverage
+from preprocessing.samples import FaceSet, load_rows
+
+PEOPLE_ON_SHEET = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A detector that the demo has trained.
+
+    Attributes:
+        name: the name of its run's folder.
+        run: the run's folder.
+        epochs: how many it was trained for.
+        images: how many it was shown in each.
+        results: of each test set.
+    """
+
+    name: str
+    run: Path
+    epochs: int
+    images: int
+    results: tuple[Evaluated, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its records say that a reader must know."""
+        return tuple(sorted({text for result in self.results for text in result.record.notes}))
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Where the pages are, and the table that all detectors are in."""
+
+    report: Path
+    folder: Path
+    leaderboard: Table
+
+
+def write_pages(
+    out: Path, data: Path, rows: Mapping[str, pd.DataFrame], outcomes: Sequence[Outcome], note: str, started: float
+) -> Pages:
+    """Write `out/report.html` and, in `out/results`, tables and figures; of several detectors each has a folder there.
+
+    Args:
+        out: the demo's folder.
+        data: folder of stores and manifests.
+        rows: each test set's manifest.
+        outcomes: of each detector, at least one.
+        note: what holds for all of it.
+        started: when the demo was, by time.monotonic.
+    """
+    folder = out / "results"
+    tables, figures = _tables(outcomes, note), _figures(outcomes, data)
+    for name, table in tables.items():
+        for suffix in FORMATS:
+            save_table(table, folder / f"{name}.{suffix}")
+    for name, figure in figures.items():
+        save_figure(figure, folder / f"{name}.png")
+    notes = sorted({text for outcome in outcomes for text in outcome.notes})
+    report = Report(
+        title="Assay demo",
+        lead=" ".join(map(_lead, outcomes)),
+        sections=tuple(_sections(tables, figures, rows, outcomes)),
+        notes=(note, *notes, f"made in {time.monotonic() - started:.0f} s"),
+        environment=outcomes[0].results[0].record.environment,
+    )
+    write_report(out / "report.html", report)
+    return Pages(out / "report.html", folder, tables["leaderboard"])
+
+
+def _titles(outcomes: Sequence[Outcome]) -> list[str]:
+    """What tells detectors apart in captions and names of files: nothing where there is one alone."""
+    return [outcome.name if len(outcomes) > 1 else "" for outcome in outcomes]
+
+
+def _file(title: str, name: str) -> str:
+    return str(PurePosixPath(title, name))
+
+
+def _tables(outcomes: Sequence[Outcome], note: str) -> dict[str, Table]:
+    tables = {"leaderboard": leaderboard([outcome.run for outcome in outcomes])}
+    for outcome, title in zip(outcomes, _titles(outcomes), strict=True):
+        measured = [(result.dataset, result.measured) for result in outcome.results]
+        notes = (note, *outcome.notes)
+        own = {
+            "metrics": summary_table(measured, notes),
+            "calibration": calibration_table(measured),
+            **{f"manipulations_{each.dataset}": manipulation_table(each.scores, notes) for each in outcome.results},
+        }
+        about = f" ({title})" if title else ""
+        tables |= {_file(title, name): replace(table, caption=table.caption + about) for name, table in own.items()}
+    return tables
+
+
+def _figures(outcomes: Sequence[Outcome], data: Path) -> dict[str, Figure]:
+    curves, figures = [], {}
+    for outcome, title in zip(outcomes, _titles(outcomes), strict=True):
+        for result in outcome.results:
+            part, name = group_scores(read_scores(result.scores)), result.dataset
+            heading = f"{title} on {name}" if title else name
+            curves.append(Curve(heading, OperatingPoints.of(part.frame_labels, part.frame_scores)))
+            real, fake = (part.frame_scores[part.frame_labels == label] for label in (0, 1))
+            figures[_file(title, f"scores_{name}")] = score_histogram(real, fake, heading)
+    sheets = {f"crops_{result.dataset}": _sheet(data, result.dataset) for result in outcomes[0].results}
+    return {"roc": roc_figure(curves, "Frames of the demo's test sets"), **figures, **sheets}
+
+
+def _sections(
+    tables: Mapping[str, Table],
+    figures: Mapping[str, Figure],
+    rows: Mapping[str, pd.DataFrame],
+    outcomes: Sequence[Outcome],
+) -> Iterator[Section]:
+    """All detectors together; then each; then each test set, with what each detector makes of it."""
+
+    def picture(name: str, caption: str) -> Picture:
+        return Picture(png_bytes(figures[name]), caption)
+
+    titles = _titles(outcomes)
+    yield Section("Leaderboard", (tables["leaderboard"], picture("roc", "ROC curves of single frames.")))
+    for outcome, title in zip(outcomes, titles, strict=True):
+        heading = f"All metrics of {title}" if title else "All metrics"
+        both = (tables[_file(title, "metrics")], tables[_file(title, "calibration")])
+        yield Section(heading, (*both, Facts(_training(outcome))))
+    for name, manifest in rows.items():
+        blocks: list[Block] = []
+        for title in titles:
+            blocks.append(tables[_file(title, f"manipulations_{name}")])
+            of = f" of {title}" if title else ""
+            blocks.append(picture(_file(title, f"scores_{name}"), f"Frame scores{of} on {name}."))
+        blocks.append(picture(f"crops_{name}", f"Test crops of {name} with their 81 landmarks."))
+        yield Section(f"{name}, by manipulation", (*blocks, Facts(_coverage(manifest))))
+
+
+def _training(outcome: Outcome) -> tuple[tuple[str, str], ...]:
+    epochs = f"{outcome.epochs} of {outcome.images} images"
+    return (("detector", outcome.name), ("trained on", "DemoFF train"), ("epochs", epochs))
+
+
+def _lead(outcome: Outcome) -> str:
+    """A detector's outcome in a sentence."""
+    parts = [f"{_figure(result.metrics.frame_auc)} on {result.dataset}" for result in outcome.results]
+    return f"{outcome.name}, trained on DemoFF, reaches a frame AUC of {' and '.join(parts)}."
+
+
+def _figure(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"
+
+
+def _coverage(rows: pd.DataFrame) -> tuple[tuple[str, str], ...]:
+    counts = coverage(rows)
+    named = {"videos": counts.videos, "frames": counts.frames, "faces": counts.faces, **counts.skips}
+    return tuple((name, str(number)) for name, number in named.items())
+
+
+def _sheet(data: Path, dataset: str) -> Figure:
+    """Middle frames of a few people's test clips, each real beside what was made of it."""
+    rows = load_rows(data, dataset, "test")
+    stored = rows[rows["skip"] == ""]
+    of_video = stored.groupby("video_id", sort=False)
+    middle = stored[of_video.cumcount() == of_video["frame"].transform("size") // 2]
+    people = sorted(middle.loc[middle["label"] == 1, "identity_target"].unique())[:PEOPLE_ON_SHEET]
+    chosen = middle[middle["identity_target"].isin(people)].sort_values(["identity_target", "label", "method"])
+    faces = FaceSet(chosen, with_landmark=True)
+    samples = [faces.read(index) for index in range(len(faces))]
+    labels = [f"{person}: {method}" for person, method in faces.rows[["identity_target", "method"]].to_numpy()]
+    columns = int(np.bincount(faces.rows.groupby("identity_target").ngroup()).max())
+    return crop_sheet(
+        [sample.image for sample in samples], [sample.landmark for sample in samples], labels, columns, dataset
+    )
