@@ -20,18 +20,23 @@ def describe(dataset: str) -> DatasetConfig:
         return DatasetConfig(
             name=given.stem, title=f"media of {given.name}", layout="csv", listing=str(given.resolve())
         )
-    whole = whole_of(dataset)
-    if whole is not None:
-        raise InputError(f"{dataset} is a part of {whole}: preprocess that, and {dataset} can be trained and tested on")
-    known = [*config_names(DatasetConfig), *_owner_of_parts()]
-    if given.suffix not in {".yaml", ".yml"} and dataset not in known and nearest(dataset, known):
-        raise unknown("data set", dataset, known)
+    names = config_names(DatasetConfig)
+    if dataset not in names and given.suffix not in {".yaml", ".yml"}:
+        owners = _owner_of_parts()
+        if dataset in owners:
+            whole = owners[dataset]
+            raise InputError(
+                f"{dataset} is a part of {whole}: preprocess that, and {dataset} can be trained and tested on"
+            )
+        known = [*names, *owners]
+        if nearest(dataset, known):
+            raise unknown("data set", dataset, known)
     return load_config(DatasetConfig, dataset)
 
 
 def whole_of(part: str) -> str | None:
     """The shipped data set that has a part of this name; None if there is none, or the name is a data set's own."""
-    return _owner_of_parts().get(part)
+    return None if part in config_names(DatasetConfig) else _owner_of_parts().get(part)
 
 
 def _owner_of_parts() -> dict[str, str]:
