@@ -13,8 +13,9 @@ from benchmark.demo.light import BASELINE
 from benchmark.evaluate import Evaluated
 from benchmark.leaderboard import calibration_table, leaderboard, manipulation_table, summary_table
 from benchmark.report import Block, Facts, Picture, Report, Section, write_report
+from config.files import atomic_path
 from evaluation.metrics import group_scores
-from evaluation.plots import Curve, crop_sheet, png_bytes, roc_figure, save_figure, score_histogram
+from evaluation.plots import Curve, crop_sheet, png_bytes, roc_figure, score_histogram
 from evaluation.render import FORMATS, save_table
 from evaluation.roc import OperatingPoints
 from evaluation.scores import read_scores
@@ -72,17 +73,19 @@ def write_pages(
         started: when the demo was, by time.monotonic.
     """
     folder = out / "results"
-    tables, figures = _tables(outcomes, note), _figures(outcomes, data)
+    tables = _tables(outcomes, note)
+    pictures = {name: png_bytes(figure) for name, figure in _figures(outcomes, data).items()}
     for name, table in tables.items():
         for suffix in FORMATS:
             save_table(table, folder / f"{name}.{suffix}")
-    for name, figure in figures.items():
-        save_figure(figure, folder / f"{name}.png")
+    for name, content in pictures.items():
+        with atomic_path(folder / f"{name}.png") as scratch:
+            scratch.write_bytes(content)
     notes = sorted({text for outcome in outcomes for text in outcome.notes})
     report = Report(
         title="Assay demo",
         lead=" ".join(map(_lead, outcomes)),
-        sections=tuple(_sections(tables, figures, rows, outcomes)),
+        sections=tuple(_sections(tables, pictures, rows, outcomes)),
         notes=(note, *notes, f"made in {time.monotonic() - started:.0f} s"),
         environment=outcomes[0].results[0].record.environment,
     )
@@ -129,14 +132,14 @@ def _figures(outcomes: Sequence[Outcome], data: Path) -> dict[str, Figure]:
 
 def _sections(
     tables: Mapping[str, Table],
-    figures: Mapping[str, Figure],
+    pictures: Mapping[str, bytes],
     rows: Mapping[str, pd.DataFrame],
     outcomes: Sequence[Outcome],
 ) -> Iterator[Section]:
     """All detectors together; then each; then each test set, with what each detector makes of it."""
 
     def picture(name: str, caption: str) -> Picture:
-        return Picture(png_bytes(figures[name]), caption)
+        return Picture(pictures[name], caption)
 
     titles = _titles(outcomes)
     yield Section("Leaderboard", (tables["leaderboard"], picture("roc", "ROC curves of single frames.")))
