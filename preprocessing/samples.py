@@ -18,7 +18,7 @@ from preprocessing.clips import Image, choose_frames, decode_image
 from preprocessing.manifest import Filter, manifest_meta, manifest_sha256, read_manifest
 from preprocessing.margins import overlaps
 from preprocessing.parts import Source, find_source
-from preprocessing.reconstruction.stored import KINDS, ReconstructionModel, model_of
+from preprocessing.reconstruction.stored import KINDS, ReconstructionModel, model_of, remedy
 from preprocessing.search import Box
 from preprocessing.shared import SharedColumns
 from preprocessing.store import (
@@ -159,7 +159,7 @@ class FaceSet:
             made = reconstruction_key(key, kind)
             return cv2.cvtColor(_decode(store.get(made), made), cv2.COLOR_BGR2RGB)
         except KeyError:
-            command = _remedy(store)
+            command = remedy(store)
             if model_of(store, kind) is None:
                 raise InputError(f"{store.path} has no reconstructions by {kind}; make them with {command}") from None
             raise BrokenSampleError(f"{store.path}: no value under {made}; {command} makes what is missing") from None
@@ -199,7 +199,7 @@ class FaceSet:
         for kind in kinds:
             lacking = [index for index in reals if not self._is_reconstructed(index, kind)]
             if lacking:
-                command = _remedy(self._stores[self._columns.value("store", lacking[0])])
+                command = remedy(self._stores[self._columns.value("store", lacking[0])])
                 counted = f"{len(lacking)} of {len(reals)} real faces"
                 raise InputError(f"{counted} have no reconstruction by {kind}; make them with {command}")
         return self.reconstructions(kinds)
@@ -363,14 +363,6 @@ def spread(rows: pd.DataFrame, frames: int, *, first: bool = False) -> pd.DataFr
         row[np.array(range(n)[:frames] if first else choose_frames(n, frames))] = True
     kept = taken[kind[video], place][number]
     return (rows if kept.all() else rows[kept]).reset_index(drop=True)
-
-
-def _remedy(store: FaceStore) -> str:
-    """The command that makes what a store lacks of reconstructions."""
-    made_by = store.meta()
-    profile = made_by.get("profile", {}).get("name", "dfb")
-    option = "" if profile == "dfb" else f" --profile {profile}"
-    return f"'assay reconstruct {made_by.get('dataset', 'DATASET')}{option}'"
 
 
 def _box(store: FaceStore, key: str, shape: tuple[int, int]) -> Box:

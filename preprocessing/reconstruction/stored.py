@@ -49,6 +49,14 @@ def model_of(store: FaceStore, kind: str) -> ReconstructionModel | None:
     return _model(_parsed(value, where), where)
 
 
+def remedy(store: FaceStore) -> str:
+    """The command that makes what a store lacks of reconstructions."""
+    made_by = store.meta()
+    profile = made_by.get("profile", {}).get("name", "dfb")
+    option = "" if profile == "dfb" else f" --profile {profile}"
+    return f"'assay reconstruct {made_by.get('dataset', 'DATASET')}{option}'"
+
+
 def models_to_json(models: Mapping[str, ReconstructionModel]) -> str:
     """Models by kind, as one string."""
     return json.dumps({kind: asdict(model) for kind, model in models.items()}, sort_keys=True)
