@@ -87,6 +87,7 @@ def training_faces(config: DetectorConfig, data: Path, profile: str = "dfb", pro
         compression=config.compression,
         with_landmark=config.with_landmark or recipe.needs_landmark,
         with_mask=config.with_mask and recipe.stored_mask,
+        labels=recipe.labels,
     )
 
 

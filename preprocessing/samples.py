@@ -232,6 +232,7 @@ def open_faces(
     compression: str | None = None,
     with_landmark: bool = False,
     with_mask: bool = False,
+    labels: Sequence[int] = (0, 1),
 ) -> FaceSet:
     """The stored faces of one split of some data sets, of each frame the first: the one a mask marks, else the largest.
 
@@ -245,6 +246,7 @@ def open_faces(
         compression: only this level; None for all.
         with_landmark: samples carry landmarks.
         with_mask: samples carry masks.
+        labels: 0 for real faces, 1 for fake ones.
 
     Raises:
         InputError: a data set is not preprocessed, or the split holds no face.
@@ -257,9 +259,12 @@ def open_faces(
         )
         for name in datasets
     ]
-    faces = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    faces = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"label": []})
+    faces = faces[faces["label"].isin(labels)]
     if not len(faces):
-        raise InputError(f"no stored face in split '{split}' of {', '.join(datasets) or 'no data set'} below {data}")
+        kind = ("real ", "fake ")[labels[0]] if len(labels) == 1 else ""
+        where = f"split '{split}' of {', '.join(datasets) or 'no data set'} below {data}"
+        raise InputError(f"no stored {kind}face in {where}")
     return FaceSet(faces, with_landmark=with_landmark, with_mask=with_mask)
 
 

@@ -94,6 +94,7 @@ class SelfMade(Recipe):
 
     needs_landmark = True
     stored_mask = False
+    labels: ClassVar[tuple[int, ...]] = (REAL,)
     has_partners: ClassVar[bool] = False
 
     def __init__(self, faces: StoredFaces, config: DetectorConfig) -> None:
@@ -254,6 +255,7 @@ class AlignedQuadruplet(AlignedTriplet):
 
     members = 4
     stored_mask = True
+    labels = (REAL, FAKE)
 
     def __init__(self, faces: StoredFaces, config: DetectorConfig) -> None:
         super().__init__(faces, config)

@@ -39,6 +39,7 @@ class Recipe(ABC):
         members: how many images a batch has of each entry of `batches`.
         unit: the share that a process takes of a batch is a multiple of this.
         needs_landmark: whether the faces must come with landmarks, although the network is not given any.
+        labels: which faces it reads, 0 for real and 1 for fake ones.
         stored_mask: whether the masks that a network is given are stored ones; False where the recipe makes them.
 
     Args:
@@ -52,6 +53,7 @@ class Recipe(ABC):
     members: ClassVar[int] = 1
     unit: ClassVar[int] = 1
     needs_landmark: ClassVar[bool] = False
+    labels: ClassVar[tuple[int, ...]] = (0, 1)
     stored_mask: ClassVar[bool] = True
 
     def __init__(self, faces: Faces, config: DetectorConfig) -> None:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from benchmark.loading import other_network
+from benchmark.train import training_faces
 from config.load import load_config
 from config.schema import DatasetConfig, DetectorConfig, Profile
 from detectors import build_detector
@@ -132,3 +133,10 @@ def test_weights_whose_note_is_damaged_are_refused(assay, tmp_path: Path):
 )
 def test_a_network_that_stands_in_for_a_detectors_own_is_named(name: str, settings: tuple[str, ...], expected):
     assert other_network(load_config(DetectorConfig, name, settings)) == expected
+
+
+def test_faces_that_a_recipe_never_reads_are_not_opened(crops: Path):
+    config = load_config(DetectorConfig, "sbi", ["train_dataset=[custom]", "compression=c23"])
+    quadruplets = config.model_copy(update={"dataset_type": "aligned_quadruplet"})
+    assert training_faces(config, crops).labels.tolist() == [0] * 4
+    assert sorted(training_faces(quadruplets, crops).labels) == [0] * 4 + [1] * 4
