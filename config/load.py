@@ -159,7 +159,7 @@ def _variants(raw: Mapping[str, Any], where: str) -> dict[str, Mapping[str, Any]
     variants = raw.get(VARIANTS, {})
     if not isinstance(variants, dict) or not all(isinstance(changes, dict) for changes in variants.values()):
         raise InputError(f"{where}: variants: expected names, and keys with values for each")
-    return variants
+    return {str(variant): changes for variant, changes in variants.items()}  # a bare 3 is a number in YAML
 
 
 def _beside(path: Path, base: Any) -> str | Path:

@@ -301,6 +301,14 @@ def test_a_base_is_a_name_or_a_file_beside_and_keys_replace_each_other_at_every_
     assert settings.changes == load_config(PseudoFakeConfig, "sbi").changes
 
 
+def test_a_variant_may_be_named_by_a_number(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: sbi\nvariants:\n  3: {boundary: {kernel: 3}}\n")
+    assert load_config(PseudoFakeConfig, f"{path}/3").boundary.kernel == 3
+    with pytest.raises(InputError, match=r"unknown variant of .*mine\.yaml '5'; valid are: 3"):
+        load_config(PseudoFakeConfig, f"{path}/5")
+
+
 def test_variants_of_a_users_own_file_go_by_its_path(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(
