@@ -30,7 +30,7 @@ from training import RECIPE
 from training.augment import flip
 from training.pseudofakes.compose import Attributes, PseudoFake, make_pseudo_fake
 from training.pseudofakes.partners import Partners, fit_partner, in_own_box
-from training.pseudofakes.transforms import Photometric, apply, apply_to_mask, draw_final
+from training.pseudofakes.transforms import Photometric, apply, cut_hole, draw_final
 from training.recipes import Indices, Recipe, TrainingFaces, TrainingSample, cut, network_sample
 
 log = logging.getLogger(__name__)
@@ -178,10 +178,11 @@ class SelfMade(Recipe):
 
     def _finished(self, member: Member, final: Photometric, margins: Sequence[float]) -> TrainingSample:
         """An image as a network sees it, with what all images of a sample share."""
-        face = member.face
-        mask = face.mask if face.mask is None else apply_to_mask(face.mask, final)
-        face = replace(face, image=apply(face.image, final), mask=mask)
-        sample = network_sample(face if face.box is None else tight_crop(face, margins), member.label, self.config)
+        face = replace(member.face, image=apply(member.face.image, final))
+        if face.box is not None:
+            face = tight_crop(face, margins)
+        mask = face.mask if face.mask is None else cut_hole(face.mask, final)
+        sample = network_sample(replace(face, image=cut_hole(face.image, final), mask=mask), member.label, self.config)
         return sample | {"attributes": member.attributes.as_array()}
 
     def _reconstruction(self, index: int, is_flipped: bool, kind: str) -> Image:

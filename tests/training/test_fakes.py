@@ -1,6 +1,7 @@
 """Batch recipes that make their fakes: what is in a batch, and what the images of a sample have in common."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from config.processes import Group
 from config.pseudofake import PseudoFakeConfig
 from config.schema import DetectorConfig
 from preprocessing.operators import flip
-from preprocessing.samples import BrokenSampleError
+from preprocessing.samples import BrokenSampleError, Sample
 from tests.training.portraits import SIDE, PortraitFaces, make_rows
 from tests.training.stand_in import make_config
 from training import RECIPE
@@ -160,6 +161,25 @@ def test_loose_crops_are_cut_alike_for_all_images(name):
         assert outside.any()
         apart = np.abs(sample["image"][0].astype(int) - sample["image"][1])[outside]
         assert np.quantile(apart, 0.9) <= 1  # both were resized, which carries the fake's inside outwards
+
+
+def test_a_hole_is_a_share_of_what_is_seen_of_a_loose_crop():
+    class White(PortraitFaces):
+        def read(self, index: int) -> Sample:
+            face = super().read(index)
+            return replace(face, image=np.full_like(face.image, 255))
+
+    still = ["changes={colour: false, frequency: false}", "displacement={affine: false, elastic: false}"]
+    fake = settings("sbi", *UNCHANGED, *still, "final.cutout=1")
+    made = recipe(faces=White(is_loose=True), fake=fake, resolution=64)
+    sides = []
+    for seed in range(60):
+        sample = made.sample(0, np.random.default_rng(seed))
+        black = (sample["image"] < 128).all(axis=-1)
+        np.testing.assert_array_equal(black[0], black[1])
+        sides += [black[0].any(axis=0).sum(), black[0].any(axis=1).sum()]
+    assert max(sides) <= 17  # a quarter, and what rounding adds
+    assert np.mean(sides) == pytest.approx(8, abs=2)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -19,7 +19,7 @@ from config.pseudofake import Changes, Final
 from preprocessing import operators
 from preprocessing.clips import Image
 
-M = TypeVar("M", bound=npt.NDArray[Any])
+A = TypeVar("A", bound=npt.NDArray[Any])
 
 RGB_PROB, RGB_LIMIT = 0.3, 20
 HSV_LIMIT = 0.3
@@ -58,7 +58,7 @@ class Photometric:
 
 
 def apply(image: Image, changes: Photometric) -> Image:
-    """An image, (H, W, 3) uint8 RGB, after the changes; the same object if there are none."""
+    """An image, (H, W, 3) uint8 RGB, after the changes but for the hole; the same object if there are none."""
     if changes.rgb is not None:
         image = operators.rgb_shift(image, *changes.rgb)
     if changes.hsv is not None:
@@ -73,12 +73,21 @@ def apply(image: Image, changes: Photometric) -> Image:
         image = _noisy(image, *changes.noise)
     if changes.quality is not None:
         image = operators.jpeg(image, changes.quality)
-    return _with_hole(image, changes)
+    return image
 
 
-def apply_to_mask(mask: M, changes: Photometric) -> M:
-    """The mask (H, W) of what still differs after the changes: 0 in their hole, elsewhere as it was."""
-    return _with_hole(mask, changes)
+def cut_hole(image: A, changes: Photometric) -> A:
+    """An image or mask, (H, W, ...), with 0 in the hole of the changes; the same object if they have none.
+
+    Apart from `apply`, as the hole's shares are those of what a network sees: of a loose crop that is a part.
+    """
+    if changes.hole is None:
+        return image
+    height, width = image.shape[:2]
+    top, left, bottom, right = np.rint(np.array(changes.hole) * (height, width, height, width)).astype(int).tolist()
+    holed = image.copy()
+    holed[top:bottom, left:right] = 0
+    return holed
 
 
 def change_one_or_both(
@@ -164,16 +173,6 @@ def _hole(rng: np.random.Generator) -> tuple[float, float, float, float]:
     height, width = rng.uniform(0, LARGEST_HOLE, 2).tolist()
     top, left = rng.uniform(0, 1 - height), rng.uniform(0, 1 - width)
     return float(top), float(left), float(top + height), float(left + width)
-
-
-def _with_hole(image: M, changes: Photometric) -> M:
-    if changes.hole is None:
-        return image
-    height, width = image.shape[:2]
-    top, left, bottom, right = np.rint(np.array(changes.hole) * (height, width, height, width)).astype(int).tolist()
-    holed = image.copy()
-    holed[top:bottom, left:right] = 0
-    return holed
 
 
 def _noisy(image: Image, deviation: float, seed: int) -> Image:

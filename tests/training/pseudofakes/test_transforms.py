@@ -12,8 +12,8 @@ from tests.faces import still
 from training.pseudofakes.transforms import (
     Photometric,
     apply,
-    apply_to_mask,
     change_one_or_both,
+    cut_hole,
     draw_changes,
     draw_final,
     lose_resolution,
@@ -151,7 +151,7 @@ def test_a_seed_gives_its_pixels_and_leaves_the_input_alone(seed, height, width)
         rng = np.random.default_rng([seed, 1])
         pair = change_one_or_both(image, image, Changes(applied_to="both"), rng)
         final = draw_final(Final(noise=0.5, cutout=0.5), rng)
-        return np.stack([apply(side, final) for side in pair])
+        return np.stack([cut_hole(apply(side, final), final) for side in pair])
 
     first = transformed()
     assert first.dtype == np.uint8
@@ -172,10 +172,11 @@ def test_noise_has_its_deviation_and_is_the_same_for_two_images():
 def test_a_hole_is_black_in_the_image_and_nothing_in_the_mask():
     image, mask = np.full((40, 80, 3), 200, np.uint8), np.full((40, 80), 0.5, np.float32)
     changes = Photometric(hole=(0.25, 0.5, 0.5, 0.625))
-    for holed, kept in ((apply(image, changes), 200), (apply_to_mask(mask, changes), 0.5)):
+    for holed, kept in ((cut_hole(image, changes), 200), (cut_hole(mask, changes), 0.5)):
         assert (holed[10:20, 40:50] == 0).all()
         assert (holed == kept).sum() == holed.size - holed[10:20, 40:50].size
     assert (image == 200).all()
+    assert cut_hole(mask, Photometric()) is mask
 
 
 def test_holes_and_noise_keep_to_their_limits():
