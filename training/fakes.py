@@ -93,6 +93,7 @@ class SelfMade(Recipe):
     """
 
     needs_landmark = True
+    makes_fakes = True
     stored_mask = False
     labels: ClassVar[tuple[int, ...]] = (REAL,)
     has_partners: ClassVar[bool] = False

@@ -40,6 +40,7 @@ class Recipe(ABC):
         unit: the share that a process takes of a batch is a multiple of this.
         needs_landmark: whether the faces must come with landmarks, although the network is not given any.
         labels: which faces it reads, 0 for real and 1 for fake ones.
+        makes_fakes: whether samples are made by the configuration's `pseudofake`.
         stored_mask: whether the masks that a network is given are stored ones; False where the recipe makes them.
 
     Args:
@@ -47,18 +48,24 @@ class Recipe(ABC):
         config: batch size, resolution, normalisation, augmentation, and whether landmarks and masks are wanted.
 
     Raises:
-        InputError: there are no faces.
+        InputError: there are no faces, or a pseudofake is configured of which the recipe makes nothing.
     """
 
     members: ClassVar[int] = 1
     unit: ClassVar[int] = 1
     needs_landmark: ClassVar[bool] = False
     labels: ClassVar[tuple[int, ...]] = (0, 1)
+    makes_fakes: ClassVar[bool] = False
     stored_mask: ClassVar[bool] = True
 
     def __init__(self, faces: Faces, config: DetectorConfig) -> None:
         if not len(faces):
             raise InputError("there is no face to train on")
+        if config.pseudofake is not None and not self.makes_fakes:
+            raise InputError(
+                f"pseudofake: batch recipe '{config.dataset_type}' makes no fakes; expected a dataset_type that does, "
+                "such as real_with_pseudofake"
+            )
         self.faces = faces
         self.config = config
 

@@ -77,7 +77,8 @@ def measure_batches(faces: Mapping[str, FaceSet], config: DetectorConfig, scale:
         config: augmentation and size of the network's input.
         scale: how much is measured.
     """
-    config = config.model_copy(update={"with_landmark": False, "with_mask": False})  # which the plain loader has not
+    absent = {"with_landmark": False, "with_mask": False, "pseudofake": None}  # which the plain loader has not
+    config = config.model_copy(update=absent)
     number = len(next(iter(faces.values())))
     bare = _bare_operations(next(iter(faces.values())).read(0).image, config.data_aug)
     measured = {name: timed(work, 1) for name, (_, work) in bare.items()}

@@ -210,6 +210,7 @@ def test_processes_share_a_batch_by_whole_samples(name):
     [
         ("real_with_pseudofake", {"pseudofake": None}, "needs a pseudofake, such as sbi"),
         ("real_with_pseudofake", {"train_batchSize": 7}, "needs a multiple of 2, not 7"),
+        ("frames", {}, "batch recipe 'frames' makes no fakes; .* such as real_with_pseudofake"),
         ("aligned_triplet", {"train_batchSize": 8}, "needs a multiple of 3, not 8"),
         ("aligned_quadruplet", {"train_batchSize": 6}, "needs a multiple of 4, not 6"),
     ],
