@@ -60,8 +60,10 @@ def photographs(folder: Path, profile: Profile, predictor: Predictor, count: int
         count: stop after so many faces; None for all.
 
     Raises:
-        InputError: there is no photograph, or none has a face.
+        InputError: there is no such folder or no photograph in it, or none has a face.
     """
+    if not folder.is_dir():
+        raise InputError(f"no such folder of photographs: {folder}")
     paths = find_pictures(folder)
     if not paths:
         raise InputError(f"{folder} holds no photographs; expected files of {', '.join(SUFFIXES)}")

@@ -78,6 +78,7 @@ MISTAKES = {
     "misspelt setting": (["explain", "pseudofakes", "--set", "mask.knd=hull"], "did you mean 'mask.kind'"),
     "picture of another kind": (["explain", "pseudofakes", "--out", "sheet.gif"], "valid are: .png, .jpg, .svg"),
     "folder without photographs": (["explain", "pseudofakes", "--faces", "."], "holds no photographs"),
+    "no folder": (["explain", "pseudofakes", "--faces", "nowhere"], "no such folder of photographs: nowhere"),
     "faces from two places": (["explain", "pseudofakes", "--faces", ".", "--train", "DemoFF"], "choose one of them"),
     "no stored faces": (["explain", "pseudofakes", "--train", "custom"], "assay preprocess"),
     "missing plugin": (["list", "detectors", "--plugin", "none.py"], "none.py"),
