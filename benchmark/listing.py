@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
+from config.base import Schema
 from config.errors import InputError
 from config.load import config_names, load_config, variant_names
 from config.pseudofake import PseudoFakeConfig
 from config.registry import Registry
-from config.schema import DatasetConfig
+from config.schema import DatasetConfig, DetectorConfig
 
 
 def names(kind: str) -> Iterator[tuple[str, str]]:
@@ -26,12 +27,21 @@ def names(kind: str) -> Iterator[tuple[str, str]]:
     if kind == "pseudofakes":
         for name in config_names(PseudoFakeConfig):
             yield name, load_config(PseudoFakeConfig, name).title
-            variants = variant_names(PseudoFakeConfig, name)
-            if variants:
-                yield "", f"  variants: {' '.join(variant.partition('/')[2] for variant in variants)}"
+            yield from _variants(PseudoFakeConfig, name)
         return
     registry = _registry(kind)
-    yield from ((name, registry.about(name)) for name in registry.names())
+    configured = config_names(DetectorConfig) if kind == "detectors" else []
+    for name in registry.names():
+        yield name, registry.about(name)
+        if name in configured:
+            yield from _variants(DetectorConfig, name)
+
+
+def _variants(schema: type[Schema], name: str) -> Iterator[tuple[str, str]]:
+    """A line with the variants of a shipped file, if it has any."""
+    variants = variant_names(schema, name)
+    if variants:
+        yield "", f"  variants: {' '.join(variant.partition('/')[2] for variant in variants)}"
 
 
 def _registry(kind: str) -> Registry:

@@ -8,7 +8,7 @@ import pytest
 
 from config.load import config_names, load_config
 from config.pseudofake import PseudoFakeConfig
-from config.schema import DatasetConfig
+from config.schema import DatasetConfig, DetectorConfig
 from preprocessing.samples import load_rows
 from tests.faces import still
 from tests.media import write_video
@@ -33,20 +33,25 @@ def test_list_shows_names(assay, kind: str, name: str):
     assert name in [line.split()[0] for line in out.splitlines()]
 
 
-def test_every_pseudo_fake_is_listed_with_its_variants_by_names_that_load(assay):
+@pytest.mark.parametrize(
+    ("kind", "schema", "variant"),
+    [("pseudofakes", PseudoFakeConfig, "adfd_table7/alpha"), ("detectors", DetectorConfig, "facexray/hrnet")],
+)
+def test_what_has_a_file_is_listed_with_its_variants_by_names_that_load(assay, kind, schema, variant):
     listed, preset = [], ""
-    for line in assay("list", "pseudofakes").out.splitlines():
+    for line in assay("list", kind).out.splitlines():
         name, _, about = line.partition(" ")
         if name:
             preset = name
-            assert load_config(PseudoFakeConfig, name).title == about.strip()
             listed.append(name)
+            if schema is PseudoFakeConfig:
+                assert load_config(schema, name).title == about.strip()
         else:
             listed += [f"{preset}/{variant}" for variant in about.split()[1:]]
-    assert [name for name in listed if "/" not in name] == config_names(PseudoFakeConfig)
-    assert "adfd_table7/alpha" in listed
+    assert [name for name in listed if "/" not in name] == config_names(schema)
+    assert variant in listed
     for name in listed:
-        load_config(PseudoFakeConfig, name)
+        load_config(schema, name)
 
 
 def test_version(assay):
