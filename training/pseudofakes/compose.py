@@ -268,7 +268,7 @@ def _window(mask: HardMask | SoftMask) -> Window:
 
 
 def _on_grid(window: Window, shape: tuple[int, int]) -> Window:
-    """A window enlarged to whole steps of the largest factor of lost resolution, which takes every so-manieth pixel."""
+    """A window enlarged to whole steps of the largest factor of lost resolution, which keeps one pixel of each step."""
     step = max(DOWNSCALE_FACTORS)
     rows, columns = (
         slice(side.start // step * step, min(-(-side.stop // step) * step, length))
