@@ -70,7 +70,7 @@ def nearest_of_other_videos(landmarks: Landmarks, videos: npt.NDArray[Any], near
     if count - sizes.max(initial=0) < nearest:
         raise InputError(
             f"a partner is one of the {nearest} nearest faces of other videos, and of {count} faces there are "
-            f"{count - sizes.max(initial=0)} of others; pseudofake.nearest says how many"
+            f"{count - sizes.max(initial=0)} of others; the pseudo-fake's key 'nearest' says how many"
         )
     enough = nearest + int(sizes.max()) - 1
     found = NearestNeighbors(n_neighbors=enough, algorithm="brute").fit(landmarks.reshape(count, -1)).kneighbors()[1]
