@@ -1,7 +1,8 @@
 """Stored faces for training and evaluation: manifest rows in a fixed order, and the pixels behind them."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -114,27 +115,19 @@ class FaceSet:
         Raises:
             BrokenSampleError: its value in the store is missing or cannot be decoded.
         """
-        key, store = self._columns.value("key", index), self._stores[self._columns.value("store", index)]
-        try:
+        key, store = self._place(index)
+        with _reading(store, key):
             image = cv2.cvtColor(_decode(store.get(key), key), cv2.COLOR_BGR2RGB)
             landmark = decode_landmarks(store.get(landmarks_key(key))) if self.with_landmark else None
             mask = self._mask(store, key, image.shape[:2], self.labels[index]) if self.with_mask else None
             box = _box(store, key, image.shape[:2]) if store.is_loose else None
-        except KeyError as error:
-            raise BrokenSampleError(f"{store.path}: no value under {error}") from None
-        except ValueError as error:
-            raise BrokenSampleError(f"{store.path}: {key}: {error}") from None
         return Sample(image, landmark, mask, box)
 
     def landmarks(self, index: int) -> npt.NDArray[np.float32]:
         """The (81, 2) landmarks of the face at `index` alone, without its pixels; errors as for `read`."""
-        key, store = self._columns.value("key", index), self._stores[self._columns.value("store", index)]
-        try:
+        key, store = self._place(index)
+        with _reading(store, key):
             return decode_landmarks(store.get(landmarks_key(key)))
-        except KeyError as error:
-            raise BrokenSampleError(f"{store.path}: no value under {error}") from None
-        except ValueError as error:
-            raise BrokenSampleError(f"{store.path}: {key}: {error}") from None
 
     @property
     def is_loose(self) -> bool:
@@ -154,7 +147,7 @@ class FaceSet:
         """
         if kind not in KINDS:
             raise unknown("kind of reconstruction", kind, KINDS)
-        key, store = self._columns.value("key", index), self._stores[self._columns.value("store", index)]
+        key, store = self._place(index)
         try:
             made = reconstruction_key(key, kind)
             return cv2.cvtColor(_decode(store.get(made), made), cv2.COLOR_BGR2RGB)
@@ -205,8 +198,12 @@ class FaceSet:
         return self.reconstructions(kinds)
 
     def _is_reconstructed(self, index: int, kind: str) -> bool:
-        key, store = self._columns.value("key", index), self._stores[self._columns.value("store", index)]
+        key, store = self._place(index)
         return store.has(reconstruction_key(key, kind))
+
+    def _place(self, index: int) -> tuple[str, FaceStore]:
+        """A face's key, and the store that it lies in."""
+        return self._columns.value("key", index), self._stores[self._columns.value("store", index)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("rows", "labels")}
@@ -368,6 +365,17 @@ def spread(rows: pd.DataFrame, frames: int, *, first: bool = False) -> pd.DataFr
         row[np.array(range(n)[:frames] if first else choose_frames(n, frames))] = True
     kept = taken[kind[video], place][number]
     return (rows if kept.all() else rows[kept]).reset_index(drop=True)
+
+
+@contextmanager
+def _reading(store: FaceStore, key: str) -> Iterator[None]:
+    """What goes wrong with a stored value, as a `BrokenSampleError` that says where."""
+    try:
+        yield
+    except KeyError as error:
+        raise BrokenSampleError(f"{store.path}: no value under {error}") from None
+    except ValueError as error:
+        raise BrokenSampleError(f"{store.path}: {key}: {error}") from None
 
 
 def _box(store: FaceStore, key: str, shape: tuple[int, int]) -> Box:

@@ -24,12 +24,12 @@ from config.schema import DetectorConfig
 from preprocessing import operators
 from preprocessing.clips import Image
 from preprocessing.margins import tight_crop
-from preprocessing.samples import BrokenSampleError, Sample
+from preprocessing.samples import Sample
 from preprocessing.shared import SharedColumns
 from training import RECIPE
 from training.augment import flip
 from training.pseudofakes.compose import Attributes, PseudoFake, make_pseudo_fake
-from training.pseudofakes.partners import Partners, fit_partner, in_own_box
+from training.pseudofakes.partners import Partners, PlacedFaces, find_partners, landmarks_of, partner_image
 from training.pseudofakes.transforms import Photometric, apply, cut_hole, draw_final
 from training.recipes import Indices, Recipe, TrainingFaces, TrainingSample, cut, network_sample
 
@@ -59,21 +59,8 @@ class Member:
         return REAL if self.attributes == _UNTOUCHED else FAKE
 
 
-class StoredFaces(TrainingFaces, Protocol):
-    """Faces of a FaceStore, with what is stored beside them: `preprocessing.samples.FaceSet`.
-
-    Attributes:
-        rows: their manifest rows.
-    """
-
-    rows: pd.DataFrame
-
-    @property
-    def is_loose(self) -> bool:
-        """Whether the crops are loose ones."""
-
-    def landmarks(self, index: int) -> npt.NDArray[np.float32]:
-        """(81, 2) landmarks of a face."""
+class StoredFaces(TrainingFaces, PlacedFaces, Protocol):
+    """Faces of a FaceStore, with what is stored beside them: `preprocessing.samples.FaceSet`."""
 
     def reconstruction(self, index: int, kind: str) -> Image:
         """What a network made of a face."""
@@ -156,7 +143,7 @@ class SelfMade(Recipe):
         """
         return make_pseudo_fake(
             face.image,
-            _landmarks(face),
+            landmarks_of(face),
             self.settings,
             rng,
             partner=self._partner(index, face, is_flipped, rng) if self.settings.source == "partner" else None,
@@ -166,7 +153,7 @@ class SelfMade(Recipe):
     def crossed(self, index: int, face: Sample, is_flipped: bool, rng: np.random.Generator) -> PseudoFake:
         """Likewise with the face of a partner, whose colours are brought to the face's (CBI)."""
         partner = self._partner(index, face, is_flipped, rng)
-        return make_pseudo_fake(face.image, _landmarks(face), _crossing(self.settings), rng, partner=partner)
+        return make_pseudo_fake(face.image, landmarks_of(face), _crossing(self.settings), rng, partner=partner)
 
     def read(self, index: int, is_flipped: bool) -> Sample:
         """A face with its landmarks, mirrored if asked for."""
@@ -191,25 +178,12 @@ class SelfMade(Recipe):
         return operators.flip(image) if is_flipped else image
 
     def _partner(self, index: int, face: Sample, is_flipped: bool, rng: np.random.Generator) -> Image:
-        partner = self.read(self.partners.draw(index, rng), is_flipped)
-        if face.box is None:
-            return partner.image
-        return fit_partner(partner.image, _landmarks(partner), _landmarks(face), face.image.shape[:2])
+        return partner_image(self.read(self.partners.draw(index, rng), is_flipped), face)
 
     @cached_property
     def partners(self) -> Partners:
         """The partners of all real faces."""
-        reals = self._reals()
-        videos = self.stored.rows["video_id"].to_numpy()[reals]
-        return Partners(reals, videos, self._placed_landmarks, self.settings.nearest)
-
-    def _placed_landmarks(self, index: int) -> npt.NDArray[np.float32]:
-        """A face's landmarks where they can be compared with those of another face."""
-        try:
-            landmarks = self.stored.landmarks(index)
-        except BrokenSampleError as error:
-            raise InputError(f"partners are found by landmarks, and those of a face cannot be read: {error}") from None
-        return in_own_box(landmarks) if self.stored.is_loose else landmarks
+        return find_partners(self.stored, self._reals(), self.settings.nearest)
 
 
 @RECIPE.register_module(module_name="real_with_pseudofake")
@@ -319,9 +293,3 @@ def _real(face: Sample, made: PseudoFake) -> Member:
 def _fake(face: Sample, made: PseudoFake) -> Member:
     mask = np.rint(made.mask * np.float32(255)).astype(np.uint8)
     return Member(replace(face, image=made.fake, mask=mask), made.attributes)
-
-
-def _landmarks(face: Sample) -> npt.NDArray[np.float32]:
-    if face.landmark is None:
-        raise InputError("pseudo-fakes need landmarks, but the stored face has none")
-    return face.landmark

@@ -22,6 +22,7 @@ from preprocessing.reconstruction.autoencoder import load_autoencoder
 from preprocessing.reconstruction.reconstructor import Reconstructor
 from preprocessing.reconstruction.super_resolution import load_super_resolver
 from preprocessing.samples import FaceSet, Sample, open_faces
+from training.pseudofakes.partners import landmarks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,7 @@ def stored_faces(data: Path, dataset: str, profile: str) -> FaceSet:
     Raises:
         InputError: it is not preprocessed, or has no real face to train on.
     """
-    rows = open_faces(data, [dataset], "train", profile=profile, frames=1).rows
-    if not (rows["label"] == 0).any():
-        raise InputError(f"no stored real face in split 'train' of {dataset} below {data}")
-    return FaceSet(rows[rows["label"] == 0], with_landmark=True)
+    return open_faces(data, [dataset], "train", profile=profile, frames=1, with_landmark=True, labels=(0,))
 
 
 class Reconstructions:
@@ -115,17 +113,6 @@ class Reconstructions:
             self._loaded[kind] = load(None, self._device)
         self.makers[kind] = str(self._loaded[kind].model)
         return self._loaded[kind](self._faces.read(index).image)
-
-
-def landmarks_of(face: Sample) -> npt.NDArray[np.float32]:
-    """The landmarks (81, 2) of a face that was read with them.
-
-    Raises:
-        InputError: it was read without.
-    """
-    if face.landmark is None:
-        raise InputError("this explanation needs landmarks, but the face has none")
-    return face.landmark
 
 
 def _cut_out(paths: Sequence[Path], profile: Profile, predictor: Predictor) -> Iterator[tuple[Path, Sample]]:

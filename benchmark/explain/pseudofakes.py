@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmark.demo.build import STILLS
-from benchmark.explain.faces import Reconstructions, ShownFaces, landmarks_of, photographs, stored_faces
+from benchmark.explain.faces import Reconstructions, ShownFaces, photographs, stored_faces
 from benchmark.loading import device_named
 from config.errors import InputError
 from config.load import load_config
@@ -17,10 +17,10 @@ from config.schema import Profile
 from evaluation.plots import StepRows, check_form, save_figure, step_sheet
 from preprocessing.clips import Image
 from preprocessing.landmarks import predictor_of
-from preprocessing.samples import BrokenSampleError, Sample
+from preprocessing.samples import BrokenSampleError
 from training.errors import PseudoFakeError
 from training.pseudofakes.compose import PseudoFake, make_pseudo_fake
-from training.pseudofakes.partners import Partners, fit_partner, in_own_box
+from training.pseudofakes.partners import Partners, find_partners, landmarks_of, partner_image
 
 AMPLIFIED = 4
 STEPS = ("real", "mask", "source", "target", "fake", f"|fake - target| x {AMPLIFIED}")
@@ -111,10 +111,7 @@ class _Maker:
         self._settings, self._faces, self._reconstructions = settings, faces, reconstructions
         self._partners: Partners | None = None
         if settings.source == "partner":
-            place = in_own_box if faces.is_loose else np.asarray
-            videos = faces.rows["video_id"].to_numpy()
-            numbers = np.arange(len(videos))
-            self._partners = Partners(numbers, videos, lambda face: place(faces.landmarks(face)), settings.nearest)
+            self._partners = find_partners(faces, np.arange(len(faces.rows)), settings.nearest)
 
     def make(self, index: int, rng: np.random.Generator) -> tuple[PseudoFake, str]:
         """The fake of a face, and in words what came in; "" for the face itself."""
@@ -131,19 +128,12 @@ class _Maker:
             landmarks_of(face),
             self._settings,
             rng,
-            partner=None if other is None else self._fitted(other, face),
+            partner=None if other is None else partner_image(self._faces.read(other), face),
             reconstruct=reconstruct,
         )
         if other is not None:
             return made, f"from {_short(self._faces.rows['video_id'].iloc[other])}"
         return made, asked[-1] if made.attributes.generative else ""
-
-    def _fitted(self, other: int, face: Sample) -> Image:
-        """A partner's picture as it comes into a face's."""
-        partner = self._faces.read(other)
-        if face.box is None:
-            return partner.image
-        return fit_partner(partner.image, landmarks_of(partner), landmarks_of(face), face.image.shape[:2])
 
 
 def _short(video: str) -> str:

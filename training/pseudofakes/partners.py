@@ -1,20 +1,37 @@
 """Whose face comes into whose: partners with similar landmarks, out of other videos (Face X-ray, CVPR 2020)."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 from sklearn.neighbors import NearestNeighbors
 
 from config.errors import InputError
 from preprocessing.clips import Image
 from preprocessing.margins import INNER_POINTS
+from preprocessing.samples import BrokenSampleError, Sample
 from preprocessing.shared import SharedColumns
 
 Landmarks = npt.NDArray[np.float32]
+
+
+class PlacedFaces(Protocol):
+    """Faces whose partners can be found, such as a `FaceSet`."""
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """A row for each face, with its `video_id`."""
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether the crops are loose ones."""
+
+    def landmarks(self, index: int) -> Landmarks:
+        """(81, 2) landmarks of a face."""
 
 
 class Partners:
@@ -46,6 +63,50 @@ class Partners:
     def draw(self, face: int, rng: np.random.Generator) -> int:
         """One of a face's partners, all equally likely."""
         return int(self._columns.value(str(rng.integers(self._nearest)), face))
+
+
+def find_partners(faces: PlacedFaces, numbers: npt.NDArray[np.int64], nearest: int) -> Partners:
+    """The partners of some faces among themselves, by landmarks in aligned crops, or in their own box in loose ones.
+
+    Args:
+        faces: all faces.
+        numbers: of those that have partners and are partners.
+        nearest: how many partners each has.
+
+    Raises:
+        InputError: there are too few faces of other videos, or a face's landmarks cannot be read.
+    """
+
+    def placed(index: int) -> Landmarks:
+        try:
+            landmarks = faces.landmarks(index)
+        except BrokenSampleError as error:
+            raise InputError(f"partners are found by landmarks, and those of a face cannot be read: {error}") from None
+        return in_own_box(landmarks) if faces.is_loose else landmarks
+
+    return Partners(numbers, faces.rows["video_id"].to_numpy()[numbers], placed, nearest)
+
+
+def partner_image(partner: Sample, face: Sample) -> Image:
+    """A partner's picture as it comes into a face's: an aligned crop as it is, a loose one laid over the face.
+
+    Raises:
+        InputError: one of the two was read without its landmarks.
+    """
+    if face.box is None:
+        return partner.image
+    return fit_partner(partner.image, landmarks_of(partner), landmarks_of(face), face.image.shape[:2])
+
+
+def landmarks_of(face: Sample) -> Landmarks:
+    """The landmarks (81, 2) of a face that was read with them.
+
+    Raises:
+        InputError: it was read without.
+    """
+    if face.landmark is None:
+        raise InputError("a pseudo-fake needs landmarks, but the face has none")
+    return face.landmark
 
 
 def nearest_of_other_videos(landmarks: Landmarks, videos: npt.NDArray[Any], nearest: int) -> npt.NDArray[np.int64]:
