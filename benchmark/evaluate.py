@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from benchmark.leaderboard import calibration_table, manipulation_table, scores_path, summary_table, thresholds_beside
+from benchmark.leaderboard import calibration_table, manipulation_table, summary_table, thresholds_beside
 from benchmark.loading import Trained, load_detector, loaders
+from benchmark.places import CONFIG, METRICS, scores_path
 from benchmark.progress import progress
 from config.errors import InputError
 from config.files import atomic_path, write_text
@@ -31,9 +32,6 @@ from preprocessing.parts import find_source
 from preprocessing.samples import load_rows, spread
 from training.checkpoint import RunFolder
 from training.trainer import Selection
-
-CONFIG = "config.yaml"
-METRICS = "metrics.json"
 
 
 @dataclass(frozen=True, slots=True)

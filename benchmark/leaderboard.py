@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.places import SCORES, scores_path
 from config.errors import InputError, unknown
 from evaluation.bootstrap import RESAMPLES, bootstrap
 from evaluation.comparison import compare_auc, delong_test, pair_scores
@@ -15,7 +16,6 @@ from evaluation.protocol import CORRECTED, Protocol
 from evaluation.scores import ScoreRecord, read_scores
 from evaluation.tables import Column, Interval, Spread, Table
 
-SCORES = "scores.parquet"
 TITLES = {
     "auc": "AUC",
     "eer": "EER",
@@ -66,11 +66,6 @@ def run_name(path: Path, record: ScoreRecord) -> str:
     about = [] if folder in {record.detector, "", "runs"} else [folder]
     about += [] if record.protocol == CORRECTED else [record.protocol]
     return f"{record.detector} ({', '.join(about)})" if about else record.detector
-
-
-def scores_path(folder: Path, dataset: str, split: str = "test") -> Path:
-    """Where below the evaluation folder of a run the scores of a data set's split lie."""
-    return folder / (dataset if split == "test" else f"{dataset}_{split}") / SCORES
 
 
 def leaderboard(

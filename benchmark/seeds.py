@@ -7,11 +7,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from benchmark.leaderboard import Cell, metric_table, metric_title, read_cells
+from benchmark.places import CONFIG
 from config.errors import InputError
 from config.load import read_yaml
 from evaluation.tables import Column, Deviation, Spread, Table
 
-CONFIG = "config.yaml"
 AVERAGE = "Avg."
 # Keys of a configuration that may differ between runs of one row: the seed, and what depends on the machine.
 _MAY_DIFFER = ("manualSeed", "workers", "test_batchSize")

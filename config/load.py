@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.base import Schema
 from config.errors import InputError, unknown
+from config.perturbation import PerturbationSuite
 from config.pseudofake import PseudoFakeConfig
 from config.schema import DEAD_DETECTOR_KEYS, DatasetConfig, DetectorConfig, Profile
 
@@ -24,12 +25,14 @@ FOLDERS: dict[type[Schema], str] = {
     DatasetConfig: "datasets",
     Profile: "preprocessing",
     PseudoFakeConfig: "pseudofakes",
+    PerturbationSuite: "perturbations",
 }
 KINDS: dict[type[Schema], str] = {
     DetectorConfig: "detector",
     DatasetConfig: "data set",
     Profile: "preprocessing profile",
     PseudoFakeConfig: "pseudo-fake",
+    PerturbationSuite: "perturbation suite",
 }
 
 YAML = {".yaml", ".yml"}

@@ -9,11 +9,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from config.errors import InputError, unknown
+from config.perturbation import CLEAN
 from evaluation.averages import FloatArray, IntArray
 from evaluation.bootstrap import RESAMPLES, percentile_interval, resample, resampled_videos, strata
 from evaluation.metrics import ScoredSet, group_scores
 from evaluation.roc import OperatingPoints
-from evaluation.scores import CLEAN
 from evaluation.tables import Interval
 
 COMPARED = ("frame_auc", "video_auc")

@@ -42,9 +42,6 @@ SCHEMA = pa.schema(
 )
 """The columns. `face` is -1 and `score` null where no face was found; `label` is 0 real, 1 fake; `score` is P(fake)."""
 
-CLEAN = "none"
-"""The `perturbation` of an image that was left as it is (level 0, draw 0)."""
-
 _TEXT = [name for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True) if kind == pa.string()]
 _ROW_GROUP = 65_536
 # What can change a score or a metric; the rest of the environment cannot.

@@ -15,11 +15,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from config.errors import InputError
+from config.perturbation import CLEAN
 from config.processes import ALONE, Group
 from config.schema import DetectorConfig
 from detectors.base import AbstractDetector
 from evaluation.parts import Parts, Scores, chunk_size, fingerprint
-from evaluation.scores import CLEAN, ScoreWriter, environment, git_commit
+from evaluation.scores import ScoreWriter, environment, git_commit
 from preprocessing.margins import tight_crop
 from preprocessing.operators import to_network_input, to_network_landmark
 from preprocessing.samples import BrokenSampleError, Faces, FaceSet, spread

@@ -123,6 +123,10 @@ class FaceSet:
             box = _box(store, key, image.shape[:2]) if store.is_loose else None
         return Sample(image, landmark, mask, box)
 
+    def key(self, index: int) -> str:
+        """The key that the face at `index` has in its store."""
+        return self._place(index)[0]
+
     def landmarks(self, index: int) -> npt.NDArray[np.float32]:
         """The (81, 2) landmarks of the face at `index` alone, without its pixels; errors as for `read`."""
         key, store = self._place(index)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from evaluation.scores import CLEAN
+from config.perturbation import CLEAN
 
 
 def score_rows(

@@ -18,9 +18,10 @@ from benchmark.demo.encode import C23, MPEG4
 from benchmark.demo.encode import write_video as encode_video
 from config.errors import InputError
 from config.load import load_config
+from config.perturbation import CLEAN
 from config.schema import DatasetConfig, DetectorConfig, Profile
 from detectors.weights import read_weights
-from evaluation.scores import CLEAN, ScoreRecord, ScoreWriter, environment, read_scores
+from evaluation.scores import ScoreRecord, ScoreWriter, environment, read_scores
 from preprocessing.clips import UnreadableMediaError, read_frames, read_image
 from preprocessing.dfb_import import import_json
 from preprocessing.dfb_json import to_dfb_json

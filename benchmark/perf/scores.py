@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from benchmark.perf.stage import Scale, Stage, medians, timed
+from config.perturbation import CLEAN
 from evaluation.bootstrap import bootstrap
 from evaluation.metrics import METRICS, choose_thresholds, evaluate_scores
-from evaluation.scores import CLEAN
 
 FRAMES_OF_A_VIDEO = 32
 

@@ -15,10 +15,11 @@ from benchmark.leaderboard import (
     thresholds_beside,
 )
 from config.errors import InputError
+from config.perturbation import CLEAN
 from evaluation.bootstrap import bootstrap
 from evaluation.measurement import measure
 from evaluation.metrics import choose_thresholds
-from evaluation.scores import CLEAN, ScoreRecord, ScoreWriter, environment, read_scores
+from evaluation.scores import ScoreRecord, ScoreWriter, environment, read_scores
 
 # labels and scores of single-frame videos; AUC = share of (real, fake) pairs in the right order
 PERFECT = [(0, 0.1), (0, 0.2), (1, 0.8), (1, 0.9)]

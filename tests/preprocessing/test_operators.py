@@ -4,9 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.errors import InputError
 from preprocessing import operators
-from preprocessing.perturbations import PERTURBATION, perturb
 
 SIZE = 64
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
@@ -235,18 +233,3 @@ def test_network_mask_is_in_zero_one():
     mask = operators.to_network_mask(dot(3, 3), SIZE)
     assert mask.shape == (1, SIZE, SIZE)
     assert (mask.min(), mask.max()) == (0, 1)
-
-
-@pytest.mark.parametrize("name", PERTURBATION.names())
-def test_perturbation_grows_with_its_level(image, name):
-    rng = np.random.default_rng(0)
-    change = [np.abs(perturb(image, name, level, rng).astype(int) - image).mean() for level in range(6)]
-    assert change[0] == 0
-    assert sorted(change) == change
-    assert change[5] > change[1] > 0
-
-
-@pytest.mark.parametrize(("name", "level", "named"), [("gausian_blur", 1, "gaussian_blur"), ("jpeg", 6, "0 to 5")])
-def test_unknown_perturbation_or_level_is_refused(image, name, level, named):
-    with pytest.raises(InputError, match=named):
-        perturb(image, name, level, np.random.default_rng(0))
