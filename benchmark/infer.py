@@ -20,7 +20,9 @@ from config.files import write_text
 from config.load import load_config
 from config.schema import Profile
 from detectors.weights import weights_sha256
-from evaluation.plots import boxed_faces, save_figure, timeline
+from evaluation.plots.curves import timeline
+from evaluation.plots.sheets import boxed_faces
+from evaluation.plots.style import save_figure
 from evaluation.scoring import predict
 from preprocessing.boxes import find_detector
 from preprocessing.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Image, UnreadableMediaError, read_frames, read_image

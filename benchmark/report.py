@@ -22,7 +22,7 @@ class Picture:
     """A figure, embedded.
 
     Attributes:
-        content: bytes of a PNG or SVG file (evaluation.plots.png_bytes, svg_bytes).
+        content: bytes of a PNG or SVG file (evaluation.plots.style.png_bytes, svg_bytes).
         caption: what it shows, in a sentence.
 
     Raises:

@@ -15,7 +15,9 @@ from benchmark.leaderboard import calibration_table, leaderboard, manipulation_t
 from benchmark.report import Block, Facts, Picture, Report, Section, write_report
 from config.files import atomic_path
 from evaluation.metrics import group_scores
-from evaluation.plots import Curve, crop_sheet, png_bytes, roc_figure, score_histogram
+from evaluation.plots.curves import Curve, roc_figure, score_histogram
+from evaluation.plots.sheets import crop_sheet
+from evaluation.plots.style import png_bytes
 from evaluation.render import FORMATS, save_table
 from evaluation.roc import OperatingPoints
 from evaluation.scores import read_scores

@@ -14,7 +14,8 @@ from config.errors import InputError
 from config.load import load_config
 from config.pseudofake import PseudoFakeConfig
 from config.schema import Profile
-from evaluation.plots import StepRows, check_form, save_figure, step_sheet
+from evaluation.plots.sheets import StepRows, step_sheet
+from evaluation.plots.style import check_form, save_figure
 from preprocessing.clips import Image
 from preprocessing.landmarks import predictor_of
 from preprocessing.samples import BrokenSampleError

@@ -16,7 +16,7 @@ from benchmark.explain.faces import Photographs, Reconstructions, photographs, s
 from config.load import config_names, load_config, variant_names
 from config.pseudofake import PseudoFakeConfig
 from config.schema import Profile
-from evaluation.plots import StepRows
+from evaluation.plots.sheets import StepRows
 from preprocessing.landmarks import find_predictor
 from preprocessing.reconstruction.substitutes import SmallAutoencoder
 from tests.dfb import write_ffpp

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from benchmark.report import Facts, Picture, Report, Section, write_report
 from config.errors import InputError
-from evaluation.plots import png_bytes, score_histogram, svg_bytes
+from evaluation.plots.curves import score_histogram
+from evaluation.plots.style import png_bytes, svg_bytes
 from evaluation.scores import Environment
 from evaluation.tables import Column, Table
 

@@ -11,20 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from config.errors import InputError
-from evaluation.plots import (
-    Curve,
-    StepRows,
-    boxed_faces,
-    crop_sheet,
-    jpeg_bytes,
-    png_bytes,
-    roc_figure,
-    save_figure,
-    score_histogram,
-    step_sheet,
-    svg_bytes,
-    timeline,
-)
+from evaluation.plots.curves import Curve, roc_figure, score_histogram, timeline
+from evaluation.plots.sheets import StepRows, boxed_faces, crop_sheet, step_sheet
+from evaluation.plots.style import jpeg_bytes, png_bytes, save_figure, svg_bytes
 from evaluation.roc import OperatingPoints
 
 LABELS = np.array([0, 0, 1, 0, 1, 1])
@@ -179,5 +168,6 @@ def test_png_jpeg_and_svg_are_what_they_say(tmp_path: Path) -> None:
 
 
 def test_drawing_needs_no_window_and_no_torch() -> None:
-    script = "import sys, evaluation.plots; sys.exit(bool({'matplotlib.pyplot', 'torch'} & set(sys.modules)))"
+    modules = "sys, evaluation.plots.curves, evaluation.plots.sheets"
+    script = f"import {modules}; sys.exit(bool({{'matplotlib.pyplot', 'torch'}} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])

@@ -1,0 +1,1 @@
+"""Figures from scores and samples, made to be read and printed."""

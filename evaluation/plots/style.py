@@ -1,0 +1,122 @@
+"""What all figures share: the look, and the ways to write them.
+
+Colours are Okabe and Ito's, which colour-blind readers tell apart; curves differ in dash as well, for print in grey.
+The figures are matplotlib objects without a window or global state, and give the same bytes whenever they are saved.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+
+from config.errors import InputError
+from config.files import atomic_path
+
+BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
+REAL_COLOUR, FAKE_COLOUR = BLUE, VERMILION
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#444444")
+DASHES = ("-", "--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
+INK, FAINT = "#333333", "#D9D9D9"
+
+_STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": "#8C8C8C",
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "xtick.color": "#8C8C8C",
+    "ytick.color": "#8C8C8C",
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "figure.dpi": 150,
+    "svg.hashsalt": "assay",
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Matplotlib's own defaults with our style on top, whatever the user's matplotlibrc says."""
+    with matplotlib.style.context(["default", _STYLE]):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, size in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def set_title(axes: Axes, title: str, pad: float = 10) -> None:
+    """Head a plot; an empty title leaves it without."""
+    if title:
+        plain(axes.set_title(title, loc="left", fontsize=10, fontweight="bold", pad=pad))
+
+
+def plain(drawn: Text | Legend) -> None:
+    """Take the words as they are: a dollar sign in a name is no formula."""
+    for text in drawn.get_texts() if isinstance(drawn, Legend) else [drawn]:
+        text.set_parse_math(False)
+
+
+def png_bytes(figure: Figure, dpi: int = 150) -> bytes:
+    """The figure as PNG; the same figure gives the same bytes."""
+    return _bytes(figure, "png", {"Software": None}, dpi)
+
+
+def svg_bytes(figure: Figure) -> bytes:
+    """The figure as SVG with its letters as outlines; the same figure gives the same bytes."""
+    return _bytes(figure, "svg", {"Date": None, "Creator": None}, 150)
+
+
+def jpeg_bytes(figure: Figure) -> bytes:
+    """The figure as JPEG, for sheets of photographs; the same figure gives the same bytes."""
+    return _bytes(figure, "jpeg", None, 150, pil_kwargs={"quality": 88, "optimize": True})
+
+
+FORMS = {".png": png_bytes, ".jpg": jpeg_bytes, ".svg": svg_bytes}
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in one of `FORMS`, by the suffix of `path`.
+
+    Raises:
+        InputError: another suffix, or the file cannot be written.
+    """
+    check_form(path)
+    with atomic_path(path) as partial:
+        partial.write_bytes(FORMS[path.suffix](figure))
+
+
+def check_form(path: Path) -> None:
+    """See that a figure can be written under this name, before work is done for it.
+
+    Raises:
+        InputError: it has another suffix.
+    """
+    if path.suffix not in FORMS:
+        raise InputError(f"{path}: a figure cannot be written as '{path.suffix}'; valid are: {', '.join(FORMS)}")
+
+
+def _bytes(figure: Figure, form: str, metadata: dict[str, str | None] | None, dpi: int, **options: Any) -> bytes:
+    out = io.BytesIO()
+    with styled():
+        figure.savefig(out, format=form, metadata=metadata, dpi=dpi, facecolor="white", **options)
+    return out.getvalue()
