@@ -6,12 +6,10 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,9 +19,10 @@ from numpy.typing import ArrayLike
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from config.errors import InputError
-from config.files import atomic_path, write_text
+from config.files import write_text
+from evaluation.streams import ParquetStream, text_columns, with_categories
 
-SCHEMA = pa.schema(
+IDENTITY = pa.schema(
     [
         pa.field("dataset", pa.string(), nullable=False),
         pa.field("split", pa.string(), nullable=False),
@@ -37,12 +36,13 @@ SCHEMA = pa.schema(
         pa.field("perturbation", pa.string(), nullable=False),
         pa.field("level", pa.int16(), nullable=False),
         pa.field("draw", pa.int32(), nullable=False),
-        pa.field("score", pa.float64(), nullable=True),
     ]
 )
+"""The columns that say which view of which face a row is of."""
+
+SCHEMA = IDENTITY.append(pa.field("score", pa.float64(), nullable=True))
 """The columns. `face` is -1 and `score` null where no face was found; `label` is 0 real, 1 fake; `score` is P(fake)."""
 
-_TEXT = [name for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True) if kind == pa.string()]
 _ROW_GROUP = 65_536
 # What can change a score or a metric; the rest of the environment cannot.
 _PACKAGES = (
@@ -60,7 +60,7 @@ _PACKAGES = (
 )
 
 
-class ScoreWriter:
+class ScoreWriter(ParquetStream):
     """Streams batches of scores to one Parquet file, which appears under its name only when it is complete.
 
     Used as a context manager. Memory does not grow with the number of rows; an error or a kill inside the block leaves
@@ -74,19 +74,7 @@ class ScoreWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.n_rows = 0
-        self._pending: list[pa.Table] = []
-        self._n_pending = 0
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            partial = stack.enter_context(atomic_path(self.path))
-            self._parquet = pq.ParquetWriter(partial, SCHEMA, compression="zstd", write_page_checksum=True)
-            stack.push(self._close)
-            self._stack = stack.pop_all()
-        return self
+        super().__init__(path, SCHEMA, _ROW_GROUP)
 
     def write(self, columns: Mapping[str, ArrayLike] | pd.DataFrame) -> None:
         """Append rows.
@@ -105,30 +93,7 @@ class ScoreWriter:
         batch = pa.Table.from_arrays(arrays, schema=SCHEMA)
         if problem := _problem(batch):
             raise InputError(f"cannot store scores in {self.path}: {problem}")
-        self._pending.append(batch)
-        self._n_pending += batch.num_rows
-        self.n_rows += batch.num_rows
-        if self._n_pending >= _ROW_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._pending:
-            self._parquet.write_table(pa.concat_tables(self._pending))
-        self._pending, self._n_pending = [], 0
-
-    def _close(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if error is None:
-                self._flush()
-        finally:
-            self._parquet.close()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        self.append(batch)
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -143,7 +108,9 @@ def read_scores(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"no score table at {path}")
     try:
-        table = pq.read_table(path, read_dictionary=_TEXT, page_checksum_verification=True, partitioning=None)
+        table = pq.read_table(
+            path, read_dictionary=text_columns(SCHEMA), page_checksum_verification=True, partitioning=None
+        )
         if table.num_rows != pq.read_metadata(path).num_rows:
             raise ValueError("the row counts of file and row groups differ")
         present = set(table.column_names)
@@ -155,19 +122,13 @@ def read_scores(path: Path) -> pd.DataFrame:
     if missing:
         raise InputError(f"{path} is not a score table: it has no column '{missing[0]}'")
     try:
-        table = table.select(SCHEMA.names).cast(_with_categories(SCHEMA)).unify_dictionaries()
+        table = table.select(SCHEMA.names).cast(with_categories(SCHEMA)).unify_dictionaries()
         scores: pd.DataFrame = table.to_pandas()
     except (pa.ArrowException, ValueError) as error:
         raise InputError(f"{path} is not a score table: a column has a wrong type or empty fields: {error}") from error
     if problem := _problem(table):
         raise InputError(f"{path} is not a sound score table: {problem}")
     return scores
-
-
-def _with_categories(schema: pa.Schema) -> pa.Schema:
-    """The same schema with text as integer codes into a dictionary, which pandas reads as categories."""
-    coded = pa.dictionary(pa.int32(), pa.string())
-    return pa.schema([kind.with_type(coded) if kind.name in _TEXT else kind for kind in schema])
 
 
 def _problem(table: pa.Table) -> str | None:
