@@ -23,7 +23,7 @@ from detectors.weights import weights_sha256
 from evaluation.plots.curves import timeline
 from evaluation.plots.sheets import boxed_faces
 from evaluation.plots.style import save_figure
-from evaluation.scoring import predict
+from evaluation.prediction import predict
 from preprocessing.boxes import find_detector
 from preprocessing.clips import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Image, UnreadableMediaError, read_frames, read_image
 from preprocessing.faces import Face, Skip
@@ -318,7 +318,7 @@ class FileScorer:
         config = self._trained.config
         crops = _Crops(faces, config.with_landmark)
         batches = predict(self._trained.detector, crops, config, self._trained.device, precision=PRECISION)
-        scores = [float(score) for batch in batches for score in batch.scores]
+        scores = [float(score) for batch in batches for score in batch.scores[:, 0]]
         for score in scores:
             if not 0 <= score <= 1:
                 raise InputError(f"{self._trained.weights} gives P(fake) = {score}, expected a number in [0, 1]")

@@ -10,7 +10,8 @@ from config.errors import unknown
 from config.processes import ALONE, Group
 from config.schema import DetectorConfig
 from detectors.base import AbstractDetector
-from evaluation.scoring import faces_to_score, predict
+from evaluation.prediction import predict
+from evaluation.scoring import faces_to_score
 from preprocessing.samples import FaceSet
 
 BOTH = ("fp32", "bf16")
@@ -75,7 +76,7 @@ def _probe(
     positions = np.unique(np.linspace(0, len(faces) - 1, PROBE).round().astype(np.int64))
     probe = FaceSet(faces.iloc[positions], with_landmark=config.with_landmark)
     exact, rounded = (
-        np.concatenate([batch.scores for batch in predict(detector, probe, config, device, precision=precision)])
+        np.concatenate([batch.scores[:, 0] for batch in predict(detector, probe, config, device, precision=precision)])
         for precision in BOTH
     )
     if not len(exact):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from config.errors import InputError
 from config.perturbation import CLEAN
-from evaluation.metrics import Metrics, evaluate_scores
+from evaluation.metrics import Metrics, Thresholds, evaluate_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,13 @@ class Condition:
         return stdev(values) if values and len(values) > 1 else None
 
 
-def conditions(scores: pd.DataFrame) -> tuple[Condition, ...]:
+def conditions(scores: pd.DataFrame, thresholds: Thresholds | None = None) -> tuple[Condition, ...]:
     """The clean crops and each perturbation's levels, in the order of the table, the clean ones first.
 
     Args:
         scores: score table as for `evaluation.metrics.evaluate_scores`, but with several perturbations, levels and
             draws, each of all samples.
+        thresholds: as for `evaluate_scores`.
 
     Raises:
         InputError: there are no clean rows, or as for `evaluate_scores`.
@@ -63,7 +64,7 @@ def conditions(scores: pd.DataFrame) -> tuple[Condition, ...]:
     made: dict[tuple[str, int], list[Metrics]] = {(CLEAN, 0): []}
     for _, rows in scores.groupby(["perturbation", "level", "draw"], sort=False, observed=True):
         first = rows.iloc[0]
-        made.setdefault((str(first["perturbation"]), int(first["level"])), []).append(evaluate_scores(rows))
+        made.setdefault((str(first["perturbation"]), int(first["level"])), []).append(evaluate_scores(rows, thresholds))
     if not made[CLEAN, 0]:
         raise InputError("the scores hold no clean crops (perturbation 'none'), which the others are compared with")
     return tuple(Condition(perturbation, level, tuple(metrics)) for (perturbation, level), metrics in made.items())

@@ -1,7 +1,7 @@
 """From a batch recipe to a stream of batches: seeded per face and epoch, the same with any number of processes."""
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +11,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from config.errors import InputError
 from config.processes import ALONE, Group
-from config.schema import DetectorConfig
-from preprocessing.operators import normalisation, normalise
+from preprocessing.tensors import CPU, to_network
 from preprocessing.workers import settle, worker_context
 from training.errors import TrainingError
 from training.recipes import Indices, Recipe, TrainingSample
 
-CPU = torch.device("cpu")
 Draw = tuple[int, int, int]
 """Epoch, index of a face, and how often the epoch has shown it before."""
 
@@ -165,35 +163,6 @@ class Loader:
             if isinstance(batch, Failure):
                 raise TrainingError(batch.message) from RuntimeError(batch.details)
             yield to_network(batch, self.sampler.recipe.config, self.device)
-
-
-def to_network(batch: Mapping[str, Tensor], config: DetectorConfig, device: torch.device) -> dict[str, Tensor]:
-    """A collated batch as the `data_dict` that a detector gets, on the device.
-
-    Images that are still (B, R, R, 3) uint8 become (B, 3, R, R) float32 in channels_last, bit for bit the numbers of
-    `preprocessing.operators.to_network_input`.
-
-    Args:
-        batch: entries of `data_dict`.
-        config: mean and standard deviation of the channels.
-        device: where the network is.
-    """
-    moved = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
-    return {key: _normalised(value, config) if _is_image(value) else value for key, value in moved.items()}
-
-
-def _is_image(value: Tensor) -> bool:
-    return value.dtype == torch.uint8 and value.ndim == 4
-
-
-def _normalised(images: Tensor, config: DetectorConfig) -> Tensor:
-    if images.device.type == "cpu":  # by numpy: torch's threads would get in the way of the loading processes
-        ready = torch.from_numpy(normalise(images.numpy(), config.mean, config.std))
-    else:
-        constants = normalisation(config.mean, config.std)
-        factor, offset = (torch.from_numpy(each).to(images.device) for each in constants)
-        ready = images.float().mul_(factor).sub_(offset)
-    return ready.permute(0, 3, 1, 2)
 
 
 def sample_rng(seed: int, draw: Draw) -> np.random.Generator:

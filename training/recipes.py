@@ -21,7 +21,7 @@ T = TypeVar("T")
 Indices = npt.NDArray[np.int64]
 TrainingSample = dict[str, npt.NDArray[np.generic]]
 """Entries of `data_dict` without the batch axis. An image may be (R, R, 3) uint8, a quarter of the bytes for a loading
-process to send: the loader then normalises the whole batch on the network's device (training.data.to_network)."""
+process to send: the whole batch is then normalised on the network's device (preprocessing.tensors.to_network)."""
 
 
 class TrainingFaces(Faces, Protocol):

@@ -14,8 +14,8 @@ from config.pseudofake import PseudoFakeConfig, Reconstruction
 from config.schema import DetectorConfig
 from preprocessing.operators import normalise
 from preprocessing.samples import FaceSet
+from preprocessing.tensors import CPU, to_network
 from training import RECIPE
-from training.data import CPU, to_network
 from training.recipes import Recipe
 
 COMPOSITIONS = ("sbi", "cbi", "i2g", "fwa", "adfd", "fia_usa")

@@ -19,7 +19,7 @@ from config.processes import ALONE
 from config.schema import DetectorConfig
 from detectors import build_detector
 from detectors.base import AbstractDetector
-from evaluation.scoring import inference
+from evaluation.prediction import inference
 from preprocessing.samples import FaceSet
 from training.checkpoint import RunFolder
 from training.log import Display, NoJournal

@@ -17,9 +17,9 @@ from config.schema import Augmentation, DetectorConfig
 from preprocessing.clips import Image
 from preprocessing.samples import FaceSet
 from preprocessing.store import FaceStore, FaceStoreWriter, encode_landmarks, landmarks_key
+from preprocessing.tensors import CPU, to_network
 from training import RECIPE
 from training.augment import COLOUR_PROB, JPEG_PROB, augment
-from training.data import CPU, to_network
 from training.recipes import Recipe
 
 BLUR, QUALITY = 5, 70  # the middle of what is drawn

@@ -11,10 +11,10 @@ from config.schema import Augmentation
 from preprocessing.operators import to_network_input
 from preprocessing.samples import FaceSet
 from preprocessing.store import FaceStoreWriter
+from preprocessing.tensors import CPU, to_network
 from tests.faces import still
 from tests.training.stand_in import make_config
 from training import RECIPE, augment
-from training.data import CPU, to_network
 
 SIDE, DRAWS = 64, 120
 OFF = Augmentation(flip_prob=0, rotate_prob=0, blur_prob=0)

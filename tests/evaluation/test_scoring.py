@@ -14,8 +14,9 @@ from config.load import load_config
 from config.schema import DetectorConfig
 from detectors.base import AbstractDetector
 from evaluation.metrics import evaluate_scores
+from evaluation.prediction import predict
 from evaluation.scores import read_scores
-from evaluation.scoring import BROKEN_VALUE, predict, score, score_faces
+from evaluation.scoring import BROKEN_VALUE, score, score_faces
 from preprocessing.samples import FaceSet
 from preprocessing.search import Box
 from preprocessing.store import FaceStoreWriter, box_key, encode_box, encode_landmarks, landmarks_key

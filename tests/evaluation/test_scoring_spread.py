@@ -170,9 +170,9 @@ def test_a_chunk_cut_short_is_scored_again(rows: pd.DataFrame, tmp_path: Path):
     parts.write(2, np.array([0.25]))
     (parts.folder / "key" / "00001.f64").write_bytes(b"half")
     (parts.folder / "key" / ".00003.f64.123.tmp").write_bytes(b"half")
-    found = parts.resume([2, 2, 1, 1])
+    found = parts.resume([(2, 1), (2, 1), (1, 1), (1, 1)])
     assert list(found) == [0, 2]
-    assert np.array_equal(found[0], [0.5, np.nan], equal_nan=True)
+    assert np.array_equal(found[0], [[0.5], [np.nan]], equal_nan=True)
     assert len(list((parts.folder / "key").iterdir())) == 3
 
 

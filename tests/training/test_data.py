@@ -6,10 +6,11 @@ import torch
 
 from config.processes import Group
 from preprocessing.operators import to_network_input
+from preprocessing.tensors import to_network
 from tests.training.stand_in import SIDE, ArrayFaces, make_config, make_faces
 from training import RECIPE
 from training.augment import augment
-from training.data import EpochSampler, Loader, sample_rng, to_network
+from training.data import EpochSampler, Loader, sample_rng
 from training.errors import TrainingError
 
 

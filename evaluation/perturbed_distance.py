@@ -1,0 +1,189 @@
+"""ProDet's mean perturbed distance (mPD): how far a perturbation moves a face in the feature space of a detector."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from config.errors import InputError
+from config.perturbation import CLEAN
+from evaluation.features import FeatureArray, Features, dimension_of, iter_features
+from preprocessing.views import Variant
+
+Float64Array = npt.NDArray[np.float64]
+FACE = ["dataset", "split", "compression", "video_id", "frame", "face"]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelDistance:
+    """How far one level of a perturbation moves the features of a set.
+
+    Attributes:
+        perturbation: its name.
+        level: from 1 on.
+        by_draw: mean over the samples of their distance, for each draw.
+        typical: root mean square distance of two clean samples, `PerturbedDistances.typical`.
+    """
+
+    perturbation: str
+    level: int
+    by_draw: tuple[float, ...]
+    typical: float
+
+    @property
+    def mpd(self) -> float:
+        """mPD: the mean over samples of the mean over draws, which is the mean of all, as each sample has each draw."""
+        return fmean(self.by_draw)
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation over the draws (n - 1) of their means; None for one draw."""
+        return stdev(self.by_draw) if len(self.by_draw) > 1 else None
+
+    @property
+    def relative_mpd(self) -> float:
+        """MPD in units of `typical`."""
+        return self.mpd / self.typical
+
+
+@dataclass(frozen=True, slots=True)
+class PerturbedDistances:
+    """mPD of each level of each perturbation.
+
+    Attributes:
+        dimension: numbers of a feature.
+        n_constant: those of them that are the same for all clean samples, which are left out.
+        n_samples: faces.
+        levels: in the order of the feature file; none if there are no two clean samples that differ.
+    """
+
+    dimension: int
+    n_constant: int
+    n_samples: int
+    levels: tuple[LevelDistance, ...]
+
+    @property
+    def typical(self) -> float:
+        """Root mean square distance of two different clean samples of the set: sqrt(2 * dimensions that are left).
+
+        With s_d^2 = 1 / (n - 1) sum_i (x_id - m_d)^2 the mean of (x_id - x_jd)^2 over the n (n - 1) ordered pairs of
+        different samples is 2 s_d^2, since the sum over all i and j is 2 n sum_i (x_id - m_d)^2 and the pairs i = j add
+        nothing. Each dimension thus adds exactly 2 to the mean square of the standardised distance, whatever the
+        distribution and however dimensions depend on each other. A network with a wider feature has longer distances
+        by this factor alone, so that only distances relative to it compare.
+        """
+        return math.sqrt(2 * (self.dimension - self.n_constant))
+
+
+def perturbed_distances(path: Path) -> PerturbedDistances:
+    """MPD of a feature file that holds perturbed faces.
+
+    The perturbed distance (PD) of a sample is the mean over the draws i = 1..n of its standardised Euclidean distance
+    sqrt(sum_d ((F_id - F_d) / s_d)^2), where F is its clean and F_i its perturbed feature and s_d the standard
+    deviation (n - 1) of dimension d over the clean features of the set; mPD is the mean of PD over the samples. This is
+    what ProDet (NeurIPS 2024, section 7.4) describes in words: "the average Euclidean distances", standardised. Its printed
+    equation 9 has sqrt(F_i^2 + F^2) / F_std, which is no distance: it is not 0 where nothing changes.
+
+    A dimension that is the same in all clean features has no s_d and is left out. The file is gone through twice, a row
+    group at a time, so that memory does not grow with it.
+
+    Args:
+        path: the feature file, the views of a face together, the clean one first, as `assay evaluate --perturb ...
+            --features` writes it.
+
+    Raises:
+        InputError: as for `read_features`, or features do not stand together as described, or some draws are missing.
+    """
+    spread = _Spread(dimension_of(path))
+    for part in iter_features(path):
+        spread.add(part.values[_is_clean(part)])
+    n_constant = int((~spread.varies).sum())
+    typical = math.sqrt(2 * (spread.dimension - n_constant))
+    by_level: dict[tuple[str, int], list[float]] = {}
+    if typical:
+        for (name, level, _), mean in _means(path, spread).items():
+            by_level.setdefault((name, level), []).append(mean)
+    levels = tuple(LevelDistance(name, level, tuple(means), typical) for (name, level), means in by_level.items())
+    return PerturbedDistances(spread.dimension, n_constant, spread.count, levels)
+
+
+class _Spread:
+    """Mean and spread of each dimension of features that come in parts, by Chan's rule; all in float64."""
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
+        self.count = 0
+        self._mean = np.zeros(dimension)
+        self._squares = np.zeros(dimension)
+        self._low = np.full(dimension, np.inf)
+        self._high = np.full(dimension, -np.inf)
+
+    def add(self, values: FeatureArray) -> None:
+        """Take in (N, D)."""
+        if not len(values):
+            return
+        exact = values.astype(np.float64)
+        mean, total = exact.mean(axis=0), self.count + len(exact)
+        apart = mean - self._mean
+        self._squares += np.square(exact - mean).sum(axis=0) + np.square(apart) * self.count * len(exact) / total
+        self._mean += apart * len(exact) / total
+        self._low = np.minimum(self._low, exact.min(axis=0))
+        self._high = np.maximum(self._high, exact.max(axis=0))
+        self.count = total
+
+    @property
+    def varies(self) -> npt.NDArray[np.bool_]:
+        """(D,) whether a dimension is not the same everywhere; by its extremes, which are not rounded."""
+        return np.asarray(self._high > self._low)
+
+    @property
+    def deviation(self) -> Float64Array:
+        """Sample standard deviation (n - 1) of the dimensions that vary."""
+        return np.sqrt(self._squares[self.varies] / (self.count - 1))
+
+
+def _means(path: Path, spread: _Spread) -> dict[Variant, float]:
+    """Mean distance over the samples by perturbation, level and draw."""
+    sums: dict[Variant, float] = {}
+    counts: dict[Variant, int] = {}
+    for rows, moved in _moves(path, spread.dimension):
+        distances = np.sqrt(np.square(moved[:, spread.varies] / spread.deviation).sum(axis=1))
+        for numbers in rows.groupby(list(Variant._fields), sort=False, observed=True).indices.values():
+            row = rows.iloc[numbers[0]]
+            key = Variant(str(row["perturbation"]), int(row["level"]), int(row["draw"]))
+            sums[key] = sums.get(key, 0.0) + float(distances[numbers].sum())
+            counts[key] = counts.get(key, 0) + len(numbers)
+    for key, count in counts.items():
+        if count != spread.count:
+            raise InputError(
+                f"{path} holds {count} features of {key.perturbation}, level {key.level}, draw {key.draw}, "
+                f"and {spread.count} clean ones; expected one of each for every face"
+            )
+    return {key: total / spread.count for key, total in sums.items()}
+
+
+def _moves(path: Path, dimension: int) -> Iterator[tuple[pd.DataFrame, Float64Array]]:
+    """The perturbed rows, some at a time, and how far each is from the clean feature of its face: (N, D)."""
+    last, last_face = np.full((1, dimension), np.nan), np.zeros(1, np.uint64)
+    for part in iter_features(path):
+        is_clean, values = _is_clean(part), part.values.astype(np.float64)
+        faces = pd.util.hash_pandas_object(part.rows[FACE], index=False).to_numpy()
+        clean, clean_faces = np.concatenate([last, values[is_clean]]), np.concatenate([last_face, faces[is_clean]])
+        before = np.cumsum(is_clean)[~is_clean]
+        rows = part.rows[~is_clean]
+        if (strange := clean_faces[before] != faces[~is_clean]).any():
+            row = rows.iloc[int(np.argmax(strange))]
+            raise InputError(
+                f"{path}: the views of frame {row['frame']} of video '{row['video_id']}' do not follow on its clean one"
+            )
+        yield rows, values[~is_clean] - clean[before]
+        last, last_face = clean[-1:], clean_faces[-1:]
+
+
+def _is_clean(features: Features) -> npt.NDArray[np.bool_]:
+    return np.asarray(features.rows["perturbation"].astype(str) == CLEAN)
