@@ -50,6 +50,11 @@ class LevelDistance:
         """MPD in units of `typical`."""
         return self.mpd / self.typical
 
+    @property
+    def relative_deviation(self) -> float | None:
+        """`deviation` in units of `typical`."""
+        return None if self.deviation is None else self.deviation / self.typical
+
 
 @dataclass(frozen=True, slots=True)
 class PerturbedDistances:
@@ -81,13 +86,13 @@ class PerturbedDistances:
 
 
 def perturbed_distances(path: Path) -> PerturbedDistances:
-    """MPD of a feature file that holds perturbed faces.
+    """The mPD of each perturbation and level of a feature file.
 
     The perturbed distance (PD) of a sample is the mean over the draws i = 1..n of its standardised Euclidean distance
     sqrt(sum_d ((F_id - F_d) / s_d)^2), where F is its clean and F_i its perturbed feature and s_d the standard
-    deviation (n - 1) of dimension d over the clean features of the set; mPD is the mean of PD over the samples. This is
-    what ProDet (NeurIPS 2024, section 7.4) describes in words: "the average Euclidean distances", standardised. Its printed
-    equation 9 has sqrt(F_i^2 + F^2) / F_std, which is no distance: it is not 0 where nothing changes.
+    deviation (n - 1) of dimension d over the clean features of the set; mPD is the mean of PD over the samples. This
+    is what ProDet (NeurIPS 2024, section 7.4) describes in words, an average of Euclidean distances, standardised. Its
+    printed equation 9 has sqrt(F_i^2 + F^2) / F_std, which is no distance: it is not 0 where nothing changes.
 
     A dimension that is the same in all clean features has no s_d and is left out. The file is gone through twice, a row
     group at a time, so that memory does not grow with it.

@@ -203,6 +203,25 @@ def git_commit() -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class SuiteRecord:
+    """The perturbation suite of a score table.
+
+    Attributes:
+        name: as it was asked for; of a file its stem.
+        sha256: hash of all that decides the pixels.
+        on: what was perturbed, "crop" or "frame".
+        draws: how often what draws at random was drawn.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    name: str
+    sha256: str
+    on: str
+    draws: int
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreRecord:
     """How a score table came about: what a reader needs to judge it, and to make it again.
 
@@ -222,6 +241,7 @@ class ScoreRecord:
         precision: in which the network ran, "fp32" or "bf16".
         skipped: how many frames or videos were left out, by reason.
         faceless_score: what a video none of whose frames has a face counts in video metrics; None leaves it out.
+        suite: how the faces were perturbed; None if they were not.
         notes: whatever a reader must know beside a number, above all substitutes (which landmark predictor, ...).
     """
 
@@ -242,6 +262,7 @@ class ScoreRecord:
     precision: str = "fp32"
     skipped: dict[str, int] = field(default_factory=dict)
     faceless_score: float | None = None
+    suite: SuiteRecord | None = None
     notes: tuple[str, ...] = ()
 
     @staticmethod

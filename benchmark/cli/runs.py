@@ -76,6 +76,10 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Where to write; default: beside the weights.")] = None,
     split: Annotated[str, typer.Option(help="Split to score.")] = "test",
     threshold_on: ThresholdOn = None,
+    perturb: Annotated[
+        list[str] | None, typer.Option(help="Perturbation suite (assay list perturbations) or a YAML file; repeatable.")
+    ] = None,
+    features: Annotated[bool, typer.Option("--features", help="Also write the network's features.")] = False,
     profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
     protocol: ProtocolName = "corrected",
     detector: Annotated[str | None, typer.Option(help="Detector of weights that do not say it themselves.")] = None,
@@ -101,6 +105,8 @@ def evaluate(
             out,
             split=split,
             threshold_on=threshold_on or (),
+            perturb=perturb or (),
+            features=features,
             profile=profile,
             protocol=Protocol.parse(protocol),
             detector_name=detector,

@@ -12,8 +12,12 @@ from config.errors import InputError
 def table(
     scores: Annotated[list[Path], typer.Argument(help="Score tables (scores.parquet) or folders that hold some.")],
     metric: Annotated[
-        str, typer.Option(help="frame_ or video_ and auc, eer, ap, acc, ece, brier, tpr_at_1pct, fpr_at_1pct, ...")
+        str, typer.Option(help="frame_ or video_ and auc, eer, ap, acc, ece, brier, ...; with --perturb also mpd.")
     ] = "frame_auc",
+    perturb: Annotated[str | None, typer.Option(help="The scores under this perturbation suite, by level.")] = None,
+    relative: Annotated[
+        bool, typer.Option("--relative", help="With --perturb: the share that a metric loses; of mpd, in typical ones.")
+    ] = False,
     intervals: Annotated[
         bool, typer.Option("--intervals", help="95 % intervals from a bootstrap over videos.")
     ] = False,
@@ -25,14 +29,25 @@ def table(
     seed: BootstrapSeed = 0,
     form: Form = Format.md,
 ) -> None:
-    """One leaderboard of score tables: a row for each run, a column for each test set."""
+    """One leaderboard of score tables: a row for each run, a column for each test set, or for each perturbation."""
     from benchmark.leaderboard import leaderboard
+    from benchmark.robustness_tables import robustness_tables
     from benchmark.seeds import leaderboard_over_seeds
     from evaluation.render import FORMATS
 
     if intervals and over_seeds:
         raise InputError("--intervals and --over-seeds both put a spread beside the values; choose one of them")
+    if relative and not perturb:
+        raise InputError("--relative compares with the clean crops: name a suite with --perturb")
+    if perturb and (intervals or over_seeds):
+        raise InputError(
+            "--perturb puts the deviation over draws beside the values: leave --intervals and --over-seeds"
+        )
     on = threshold_on or ()
+    if perturb:
+        drawn_tables = robustness_tables(scores, perturb, metric, relative=relative, threshold_on=on)
+        typer.echo("\n".join(FORMATS[form.value](table) for table in drawn_tables), nl=False)
+        return
     if over_seeds:
         drawn = leaderboard_over_seeds(scores, metric, threshold_on=on)
     else:

@@ -1,0 +1,198 @@
+"""Detectors on test sets: what every evaluation loads, scores and records, perturbed or not."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from benchmark.loading import Trained, load_detector, loaders
+from benchmark.places import CONFIG, features_path
+from benchmark.progress import progress
+from config.files import write_text
+from config.load import config_names, load_config, to_yaml
+from config.processes import Group
+from config.schema import DatasetConfig, DetectorConfig
+from detectors.weights import weights_sha256
+from evaluation.precision import Choice, choose_precision
+from evaluation.protocol import CORRECTED, VERSION, Protocol
+from evaluation.scores import ScoreRecord, SuiteRecord, environment, git_commit
+from evaluation.scoring import Scored, score
+from preprocessing.manifest import manifest_meta, manifest_sha256
+from preprocessing.parts import find_source
+from preprocessing.samples import load_rows, spread
+from preprocessing.views import Suite
+
+
+@dataclass(frozen=True, slots=True)
+class TestSet:
+    """A split of a data set that is scored; `is_source` if only to choose thresholds on."""
+
+    dataset: str
+    split: str
+    is_source: bool = False
+
+    @property
+    def name(self) -> str:
+        """As in words: "Celeb-DF-v2", "FaceForensics++ val"."""
+        return self.dataset if self.split == "test" else f"{self.dataset} {self.split}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """A detector that is ready, the rows that it is to score, and how.
+
+    Attributes:
+        trained: the detector.
+        rows: of each test set, those that the protocol scores.
+        choice: the precision, one for all sets.
+        data: folder of stores and manifests.
+        profile: preprocessing profile.
+        protocol: with which of DeepfakeBench's quirks.
+        folder: below which a folder for each test set is made.
+        workers: reading processes.
+        console: where progress and results are shown.
+        group: the processes that score together.
+    """
+
+    trained: Trained
+    rows: Mapping[TestSet, pd.DataFrame]
+    choice: Choice
+    data: Path
+    profile: str
+    protocol: Protocol
+    folder: Path
+    workers: int
+    console: Console
+    group: Group
+
+    @classmethod
+    def prepare(
+        cls,
+        weights: Path,
+        tests: Sequence[TestSet],
+        data: Path,
+        out: Path | None,
+        *,
+        profile: str,
+        protocol: Protocol,
+        detector_name: str | None,
+        overrides: Sequence[str],
+        precision: str,
+        device: str,
+        workers: int | None,
+        console: Console,
+        group: Group,
+    ) -> "Scoring":
+        """Load the detector and the rows; arguments and errors as for `benchmark.evaluate.evaluate_weights`."""
+        trained = load_detector(weights, detector_name, overrides, device, group)
+        rows = {test: _rows(data, test, profile, protocol, trained.config) for test in tests}
+        together = pd.concat(rows.values())
+        choice = choose_precision(precision, trained.detector, together, trained.config, trained.device, group)
+        folder = out or trained.weights.parent / ("eval" if protocol.name == CORRECTED else f"eval_{protocol.name}")
+        used = loaders(workers, trained.config, group)
+        return cls(trained, rows, choice, data, profile, protocol, folder, used, console, group)
+
+    def write(
+        self, test: TestSet, out: Path, name: str = "", *, suite: Suite | None = None, features: bool = False
+    ) -> Scored:
+        """Score a test set into the table `out`, and its features beside it; features that lay there are removed.
+
+        Args:
+            test: one of `rows`.
+            out: the score table.
+            name: what the progress bar calls it, if not by the test set's name.
+            suite: how the faces are perturbed.
+            features: whether the features are wanted.
+        """
+        wanted = features_path(out) if features else None
+        with progress(f"evaluate {self.trained.config.model_name} on {name or test.name}", self.console) as report:
+            counts = score(
+                self.trained.detector,
+                self.rows[test],
+                out,
+                self.trained.config,
+                self.trained.device,
+                suite=suite,
+                features=wanted,
+                precision=self.choice.precision,
+                workers=self.workers,
+                on_progress=report,
+                group=self.group,
+            )
+        if self.group.leads and not features:
+            features_path(out).unlink(missing_ok=True)
+        return counts
+
+    def record(
+        self,
+        test: TestSet,
+        out: Path,
+        counts: Scored,
+        started: float,
+        *,
+        weights: Path | None = None,
+        note: str = "",
+        suite: Suite | None = None,
+    ) -> ScoreRecord:
+        """Write the record of the score table `out` and the detector's configuration beside it.
+
+        Args:
+            test: one of `rows`.
+            out: the score table.
+            counts: what became of the rows.
+            started: when, by `time.monotonic()`.
+            weights: of which the scores are, if not those that were loaded.
+            note: what a reader must know of the choice of weights.
+            suite: how the faces were perturbed.
+        """
+        made_by = manifest_meta(find_source(self.data, test.dataset, self.profile).manifest)
+        record = ScoreRecord(
+            detector=self.trained.config.model_name,
+            weights_sha256=weights_sha256(weights or self.trained.weights),
+            manifest_sha256=manifest_sha256(self.rows[test].drop(columns=["store_path"])),
+            protocol=self.protocol.name,
+            protocol_version=VERSION,
+            seed=self.trained.config.manualSeed,
+            wall_seconds=time.monotonic() - started,
+            n_videos=counts.videos,
+            n_frames=counts.frames,
+            n_faceless_frames=counts.faceless_frames,
+            environment=environment(),
+            git_commit=git_commit(),
+            precision=self.choice.precision,
+            skipped=counts.skipped,
+            faceless_score=made_by.get("faceless_score"),
+            suite=SuiteRecord(suite.name, suite.sha256, suite.config.on, suite.config.draws) if suite else None,
+            notes=(*_notes(made_by, test.dataset, self.trained), *filter(None, [self.choice.note, note])),
+        )
+        record.write(ScoreRecord.beside(out))
+        write_text(out.with_name(CONFIG), to_yaml(self.trained.config))
+        return record
+
+
+def _rows(data: Path, test: TestSet, profile: str, protocol: Protocol, config: DetectorConfig) -> pd.DataFrame:
+    """The manifest rows of a test set that the protocol scores."""
+    rows = load_rows(data, test.dataset, test.split, profile=profile, compression=config.compression)
+    if not protocol.first_frames:
+        return rows
+    stored = rows["skip"] == ""
+    return pd.concat([spread(rows[stored], config.frame_num.test, first=True), rows[~stored]], ignore_index=True)
+
+
+def _notes(made_by: Mapping[str, Any], dataset: str, trained: Trained) -> tuple[str, ...]:
+    """What a reader must know beside a figure on this data set: substitutes above all."""
+    notes = [f"landmarks: {made_by.get('predictor', 'unknown')}", *trained.notes]
+    if (encoder := str(made_by.get("encoder"))).startswith("jpeg"):
+        notes.append(f"crops: {encoder.partition(',')[0]}, a compression on top of the data set's own")
+    if made_by.get("profile", {}).get("crop") == "loose":
+        boxes = made_by.get("detector", "dlib")
+        margin = trained.config.margins.test
+        notes.append(f"boxes: {boxes}, with a margin of {margin:.1%} of their side; all faces of a frame")
+    if dataset in config_names(DatasetConfig):
+        note = load_config(DatasetConfig, dataset).note
+        notes += [f"{dataset}: {note}"] if note else []
+    return tuple(notes)
