@@ -1,5 +1,6 @@
 """Which data set a name, a YAML file or a CSV on the command line means."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from config.errors import InputError, nearest, unknown
@@ -32,6 +33,31 @@ def describe(dataset: str) -> DatasetConfig:
         if nearest(dataset, known):
             raise unknown("data set", dataset, known)
     return load_config(DatasetConfig, dataset)
+
+
+def expected_faces(name: str, split: str, frames: int, labels: Collection[int] = (0, 1)) -> int | None:
+    """How many faces a split should give, by the card of a shipped data set, one in each sampled frame.
+
+    Args:
+        name: a data set, or a part of one.
+        split: train, val or test.
+        frames: of each video.
+        labels: only of real (0) or fake (1) media.
+
+    Returns:
+        The number; None if the card does not say.
+    """
+    owner = whole_of(name) or name
+    if owner not in config_names(DatasetConfig):
+        return None
+    config = load_config(DatasetConfig, owner)
+    chosen = {entry.class_name for entry in config.classes if entry.label in labels}
+    if name in config.parts:
+        chosen &= set(config.parts[name])
+    if not chosen & {count.class_name for count in config.card.expected}:
+        return None
+    media = sum(count.media for count in config.card.expected if count.class_name in chosen and count.split == split)
+    return media if config.stills else media * frames
 
 
 def whole_of(part: str) -> str | None:

@@ -58,6 +58,7 @@ def evaluate_weights(
     precision: str = "auto",
     device: str = "auto",
     workers: int | None = None,
+    show: bool = True,
     console: Console,
     group: Group = ALONE,
 ) -> list[Evaluated]:
@@ -80,6 +81,7 @@ def evaluate_weights(
         precision: fp32, bf16, or auto, which chooses one for all sets (evaluation.precision).
         device: where to run.
         workers: reading processes; None takes the configuration's, but leaves a core to the loop.
+        show: whether the results are shown.
         console: where progress and results are shown.
         group: the processes that score together (config.processes.join).
 
@@ -125,9 +127,9 @@ def evaluate_weights(
         measured = measure(protocol.view(record.with_rule(read_scores(scores))), thresholds)
         measured.write(scores.with_name(METRICS))
         results += [] if test.is_source else [Evaluated(test.dataset, scores, record, measured)]
-    if group.leads:
-        _show(results, console)
-    score_suites(scoring, tests, suites, threshold_on=threshold_on, features=features)
+    if show:
+        show_results(results, console)
+    score_suites(scoring, tests, suites, threshold_on=threshold_on, features=features, show=show)
     return results
 
 
@@ -169,7 +171,10 @@ def _score_best_epoch(scoring: Scoring, epochs: Sequence[tuple[int, Path]], test
     return chosen or Chosen(weights, counts)
 
 
-def _show(results: Sequence[Evaluated], console: Console) -> None:
+def show_results(results: Sequence[Evaluated], console: Console) -> None:
+    """Print the metrics of some test sets, and by manipulation where a set has several; nothing if there are none."""
+    if not results:
+        return
     notes = sorted({note for result in results for note in result.record.notes})
     measurements = [(result.dataset, result.measured) for result in results]
     console.print(to_rich(summary_table(measurements, notes)))

@@ -28,7 +28,8 @@ TITLES = {
     "tpr_at_5pct": "TPR@5%",
     "fpr_at_5pct": "FPR@5%",
 }
-_BETTER_WHEN_LOW = ("eer", "ece", "brier")
+_DISTANCE_TITLES = {"mpd": "mPD", "relative_mpd": "relative mPD"}
+_BETTER_WHEN_LOW = ("eer", "ece", "brier", "mpd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +116,14 @@ def metric_table(
     footnotes: Sequence[str],
 ) -> Table:
     """A leaderboard's table from the value and spread of each row on each test set."""
-    title, kind = metric_title(metric), metric.partition("_")[2]
-    direction = None if kind.startswith("fpr") else kind not in _BETTER_WHEN_LOW
+    title = metric_title(metric)
     filled = [[row.get(name, (None, None)) for name in sets] for row in rows.values()]
     has_spread = any(spread for row in filled for _, spread in row)
     return Table(
         caption=f"{title} by test set",
         row_header="Detector",
         rows=tuple(rows),
-        columns=tuple(Column(name, direction, group=title) for name in sets),
+        columns=tuple(Column(name, direction(metric), group=title) for name in sets),
         values=tuple(tuple(value for value, _ in row) for row in filled),
         footnotes=tuple(footnotes),
         spreads=tuple(tuple(spread for _, spread in row) for row in filled) if has_spread else (),
@@ -150,7 +150,7 @@ def read_cells(
             continue
         thresholds = thresholds_beside(path, record, threshold_on)
         metrics = evaluate_scores(scores, thresholds)
-        notes = _record_notes(record)
+        notes = record_notes(record)
         notes += (f"{path.parent.name}: {metrics.note}",) if metrics.note else ()
         notes += (metrics.threshold_note,) if metric.endswith("pct") else ()
         drawn = bootstrap(scores, [metric], thresholds, resamples=resamples, seed=seed) if intervals else None
@@ -251,7 +251,7 @@ def comparison_table(
     delong = delong_test(one.video_labels, one.video_scores, other.video_scores).p if on_videos else None
     runs = [run_name(path, record) for path, record in zip(paths, records, strict=True)]
     left_out = one.n_faceless_frames
-    notes = sorted({note for record in records for note in _record_notes(record)})
+    notes = sorted({note for record in records for note in record_notes(record)})
     notes += [_bootstrap_note(resamples, seed) + ", the same resampled videos for both"]
     notes += [] if on_videos else ["DeLong's test takes samples to be independent, which frames are not: see video_auc"]
     notes += [f"{left_out} frames without a face in either are left out of both"] if left_out else []
@@ -303,7 +303,12 @@ def thresholds_beside(path: Path, record: ScoreRecord, datasets: Sequence[str]) 
 def metric_title(metric: str) -> str:
     """frame_auc -> "frame AUC"."""
     level, _, name = metric.partition("_")
-    return f"{level} {TITLES[name]}"
+    return _DISTANCE_TITLES.get(metric) or f"{level} {TITLES[name]}"
+
+
+def direction(metric: str) -> bool | None:
+    """Whether a higher value of a metric is better; None for one that ranks nothing."""
+    return None if "fpr" in metric else metric.rpartition("_")[2] not in _BETTER_WHEN_LOW
 
 
 def _metrics_table(
@@ -329,7 +334,8 @@ def _bootstrap_note(resamples: int, seed: int) -> str:
     return f"in brackets: 95 % intervals from {resamples} resamples of the videos, seed {seed}"
 
 
-def _record_notes(record: ScoreRecord) -> tuple[str, ...]:
+def record_notes(record: ScoreRecord) -> tuple[str, ...]:
+    """What a reader must know beside figures of a score table: its notes and its protocol."""
     return (*record.notes, f"protocol {record.protocol} v{record.protocol_version}")
 
 

@@ -8,6 +8,7 @@ from config.load import config_names, load_config, variant_names
 from config.pseudofake import PseudoFakeConfig
 from config.registry import Registry
 from config.schema import DatasetConfig, DetectorConfig
+from config.suite import SuiteConfig
 
 
 def names(kind: str) -> Iterator[tuple[str, str]]:
@@ -29,6 +30,10 @@ def names(kind: str) -> Iterator[tuple[str, str]]:
             yield name, load_config(PseudoFakeConfig, name).title
             yield from _variants(PseudoFakeConfig, name)
         return
+    if kind == "suites":
+        for name in config_names(SuiteConfig):
+            yield from _suite(name)
+        return
     registry = _registry(kind)
     configured = config_names(DetectorConfig) if kind == "detectors" else []
     for name in registry.names():
@@ -42,6 +47,15 @@ def _variants(schema: type[Schema], name: str) -> Iterator[tuple[str, str]]:
     variants = variant_names(schema, name)
     if variants:
         yield "", f"  variants: {' '.join(variant.partition('/')[2] for variant in variants)}"
+
+
+def _suite(name: str) -> Iterator[tuple[str, str]]:
+    """A suite's title, and lines with its rows and its test sets."""
+    suite = load_config(SuiteConfig, name)
+    yield name, suite.title
+    yield "", f"  rows: {', '.join(row.name for row in suite.rows)}"
+    tests = dict.fromkeys(test for columns in suite.columns for test in columns.test.values())
+    yield "", f"  data sets: {' '.join(tests)}"
 
 
 def _registry(kind: str) -> Registry:

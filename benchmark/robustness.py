@@ -33,7 +33,7 @@ class Perturbed:
 def evaluate_perturbed(
     weights: Path,
     test_sets: Sequence[str],
-    suites: Sequence[str],
+    suites: Sequence[str | Suite],
     data: Path,
     out: Path | None = None,
     *,
@@ -47,6 +47,7 @@ def evaluate_perturbed(
     precision: str = "auto",
     device: str = "auto",
     workers: int | None = None,
+    show: bool = True,
     console: Console,
     group: Group = ALONE,
 ) -> list[Perturbed]:
@@ -71,6 +72,7 @@ def evaluate_perturbed(
         precision: as for `evaluate_weights`.
         device: where to run.
         workers: reading processes.
+        show: whether the results are shown.
         console: where progress and results are shown.
         group: the processes that score together.
 
@@ -97,7 +99,7 @@ def evaluate_perturbed(
         console=console,
         group=group,
     )
-    return score_suites(scoring, list(scoring.rows), perturbed, threshold_on=threshold_on, features=features)
+    return score_suites(scoring, list(scoring.rows), perturbed, threshold_on=threshold_on, features=features, show=show)
 
 
 def refuse_epochs_by_set(protocol: Protocol) -> None:
@@ -110,13 +112,13 @@ def refuse_epochs_by_set(protocol: Protocol) -> None:
         raise InputError("--perturb and --features need one epoch for all sets; with selected_on_test each has its own")
 
 
-def load_suites(names: Sequence[str]) -> list[Suite]:
+def load_suites(names: Sequence[str | Suite]) -> list[Suite]:
     """Suites by name or file.
 
     Raises:
         InputError: two of the same name, which would lie in one folder; or as for `load_suite`.
     """
-    suites = [load_suite(name) for name in names]
+    suites = [name if isinstance(name, Suite) else load_suite(name) for name in names]
     found = [suite.name for suite in suites]
     if twice := next((name for name in found if found.count(name) > 1), None):
         raise InputError(f"--perturb {twice}: given twice")
@@ -130,6 +132,7 @@ def score_suites(
     *,
     threshold_on: Sequence[str] = (),
     features: bool = False,
+    show: bool = True,
 ) -> list[Perturbed]:
     """Score test sets under suites and show the results; arguments as for `evaluate_perturbed`."""
     results = []
@@ -142,6 +145,6 @@ def score_suites(
                 found = read_robustness(out, threshold_on=threshold_on, distances=features_path(out).is_file())
                 found.robustness.write(out.with_name(ROBUSTNESS))
                 results.append(Perturbed(test.name, suite.name, out, record, found.robustness))
-                for table in levels_tables(found):
+                for table in levels_tables(found) if show else ():
                     scoring.console.print(to_rich(table))
     return results

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from benchmark.leaderboard import metric_title, run_name, thresholds_beside
+from benchmark.leaderboard import direction, metric_title, run_name, thresholds_beside
 from benchmark.places import PERTURBED, features_path
 from config.errors import InputError, unknown
 from evaluation.metrics import METRICS
@@ -17,8 +17,6 @@ from evaluation.scores import ScoreRecord, SuiteRecord, read_scores
 from evaluation.tables import Column, Deviation, Spread, Table
 
 CLEAN_COLUMN, AVERAGE = "clean", "Avg."
-TITLES = {"mpd": "mPD", "relative_mpd": "relative mPD"}
-_BETTER_WHEN_LOW = ("eer", "ece", "brier", "mpd")
 _ON = {"crop": "the stored crop", "frame": "the video frame"}
 
 
@@ -125,11 +123,11 @@ def robustness_table(read: Sequence[Found], metric: str = "frame_auc", *, relati
     _refuse_what_does_not_compare(read)
     first = read[0]
     shown = [entry for entry in first.robustness.conditions if not (entry.is_clean and _is_distance(metric))]
-    direction = _direction(metric)
-    columns = [_column(entry, direction, relative) for entry in shown]
+    better = direction(metric)
+    columns = [_column(entry, better, relative) for entry in shown]
     rows = [[_cell(found, entry, metric, relative) for entry in _same(found, shown)] for found in read]
     if sum(not entry.is_clean for entry in shown) > 1:
-        columns.append(Column(AVERAGE, direction, format=columns[-1].format))
+        columns.append(Column(AVERAGE, better, format=columns[-1].format))
         rows = [[*row, (_average(row, shown), None)] for row in rows]
     return Table(
         caption=f"{_title(metric, relative)} on {first.test_set} under {first.suite.name}",
@@ -178,11 +176,11 @@ def _is_distance(metric: str) -> bool:
     return metric in DISTANCES
 
 
-def _column(condition: Condition, direction: bool, relative: bool) -> Column:
+def _column(condition: Condition, better: bool | None, relative: bool) -> Column:
     if condition.is_clean:
-        return Column(CLEAN_COLUMN, direction)
+        return Column(CLEAN_COLUMN, better)
     form = "+.4f" if relative else ".4f"
-    return Column(str(condition.level), direction, group=condition.perturbation, format=form)
+    return Column(str(condition.level), better, group=condition.perturbation, format=form)
 
 
 def _cell(found: Found, condition: Condition | None, metric: str, relative: bool) -> tuple[float | None, Spread | None]:
@@ -207,12 +205,8 @@ def _same(found: Found, shown: Sequence[Condition]) -> list[Condition | None]:
     return [own.get((entry.perturbation, entry.level)) for entry in shown]
 
 
-def _direction(metric: str) -> bool:
-    return metric.rpartition("_")[2] not in _BETTER_WHEN_LOW
-
-
 def _title(metric: str, relative: bool) -> str:
-    title = TITLES.get(metric) or metric_title(metric)
+    title = metric_title(metric)
     return f"change of {title}" if relative else title
 
 

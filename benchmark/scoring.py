@@ -89,7 +89,9 @@ class Scoring:
     ) -> "Scoring":
         """Load the detector and the rows; arguments and errors as for `benchmark.evaluate.evaluate_weights`."""
         trained = load_detector(weights, detector_name, overrides, device, group)
-        rows = {test: _rows(data, test, profile, protocol, trained.config) for test in tests}
+        rows = {
+            test: rows_to_score(data, test.dataset, test.split, profile, protocol, trained.config) for test in tests
+        }
         together = pd.concat(rows.values())
         choice = choose_precision(precision, trained.detector, together, trained.config, trained.device, group)
         folder = out or trained.weights.parent / ("eval" if protocol.name == CORRECTED else f"eval_{protocol.name}")
@@ -174,9 +176,15 @@ class Scoring:
         return record
 
 
-def _rows(data: Path, test: TestSet, profile: str, protocol: Protocol, config: DetectorConfig) -> pd.DataFrame:
-    """The manifest rows of a test set that the protocol scores."""
-    rows = load_rows(data, test.dataset, test.split, profile=profile, compression=config.compression)
+def rows_to_score(
+    data: Path, dataset: str, split: str, profile: str, protocol: Protocol, config: DetectorConfig
+) -> pd.DataFrame:
+    """The manifest rows of a data set's split that an evaluation scores, or counts because they hold no face.
+
+    Raises:
+        InputError: as for `preprocessing.samples.load_rows`.
+    """
+    rows = load_rows(data, dataset, split, profile=profile, compression=config.compression)
     if not protocol.first_frames:
         return rows
     stored = rows["skip"] == ""

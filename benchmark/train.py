@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from benchmark.loading import device_named, loaders
@@ -91,6 +92,17 @@ def training_faces(config: DetectorConfig, data: Path, profile: str = "dfb", pro
     )
 
 
+def images_of_an_epoch(faces: FaceSet, config: DetectorConfig) -> int:
+    """How many images an epoch of training shows the network.
+
+    Args:
+        faces: what is trained on (`training_faces`).
+        config: of the detector.
+    """
+    recipe = RECIPE[config.dataset_type](faces, config)
+    return recipe.members * sum(map(len, recipe.batches(np.random.default_rng(0))))
+
+
 def train_detector(
     name: str,
     data: Path,
@@ -132,7 +144,7 @@ def train_detector(
     detector = build_detector(config)
     train_faces = training_faces(config, data, profile, protocol)
     reconstructions = train_faces.whole_reconstructions(RECIPE[config.dataset_type].reconstructed_by(config))
-    val_faces = _val_faces(config, data, profile, protocol)
+    val_faces = validation_faces(config, data, profile, protocol)
     on = device_named(device, group)
 
     def validate(detector: AbstractDetector, faces: FaceSet) -> dict[str, float | None]:
@@ -182,8 +194,10 @@ def train_detector(
     return result
 
 
-def _val_faces(config: DetectorConfig, data: Path, profile: str, protocol: Protocol) -> FaceSet | None:
-    """The faces that the epoch is selected on; None without a val split of both classes."""
+def validation_faces(
+    config: DetectorConfig, data: Path, profile: str = "dfb", protocol: Protocol = OURS
+) -> FaceSet | None:
+    """The faces that the epoch is selected on, or None without a val split of both classes; as `training_faces`."""
     names = [name for name in config.train_dataset if "val" in splits_of(data, name, profile)]
     if not names:
         return None

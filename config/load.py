@@ -13,6 +13,7 @@ from config.errors import InputError, unknown
 from config.perturbation import PerturbationSuite
 from config.pseudofake import PseudoFakeConfig
 from config.schema import DEAD_DETECTOR_KEYS, DatasetConfig, DetectorConfig, Profile
+from config.suite import SuiteConfig
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -26,6 +27,7 @@ FOLDERS: dict[type[Schema], str] = {
     Profile: "preprocessing",
     PseudoFakeConfig: "pseudofakes",
     PerturbationSuite: "perturbations",
+    SuiteConfig: "suites",
 }
 KINDS: dict[type[Schema], str] = {
     DetectorConfig: "detector",
@@ -33,6 +35,7 @@ KINDS: dict[type[Schema], str] = {
     Profile: "preprocessing profile",
     PseudoFakeConfig: "pseudo-fake",
     PerturbationSuite: "perturbation suite",
+    SuiteConfig: "suite",
 }
 
 YAML = {".yaml", ".yml"}

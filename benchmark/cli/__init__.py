@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import data, explain, runs, tables, whole
+from benchmark.cli import data, explain, runs, suites, tables, whole
 from config.errors import InputError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ for command in (
     runs.train,
     runs.evaluate,
     runs.infer,
+    suites.reproduce,
     tables.table,
     tables.compare,
     whole.perf,

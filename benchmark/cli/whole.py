@@ -20,6 +20,7 @@ class Kind(StrEnum):
     datasets = "datasets"
     layouts = "layouts"
     perturbations = "perturbations"
+    suites = "suites"
 
 
 def list_command(kind: Annotated[Kind, typer.Argument(help="What to list.")], plugin: Plugin = None) -> None:

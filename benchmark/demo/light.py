@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
-from benchmark.train import training_faces
+from benchmark.train import images_of_an_epoch, training_faces
 from config.errors import InputError
 from config.load import YAML, load_config
 from config.schema import DetectorConfig
@@ -54,22 +53,22 @@ class Light:
         path = Path(self.name)
         return path.stem if path.suffix in YAML else self.name.replace("/", "_")
 
-    def images(self, data: Path) -> int:
+    def images(self, data: Path, profile: str = "dfb") -> int:
         """How many images an epoch shows."""
-        recipe = RECIPE[self.config.dataset_type](training_faces(self.config, data), self.config)
-        return recipe.members * sum(map(len, recipe.batches(np.random.default_rng(0))))
+        return images_of_an_epoch(training_faces(self.config, data, profile), self.config)
 
-    def epochs(self, data: Path) -> int:
+    def epochs(self, data: Path, profile: str = "dfb") -> int:
         """In how many epochs it is shown about as many images as the baseline in its own, at least one.
 
         Args:
             data: folder of stores and manifests.
+            profile: preprocessing profile.
         """
-        budget = EPOCHS * lightened(BASELINE, self.config.train_dataset, self.config.manualSeed).images(data)
-        return max(1, round(budget / self.images(data)))
+        baseline = lightened(BASELINE, self.config.train_dataset, self.config.manualSeed)
+        return max(1, round(EPOCHS * baseline.images(data, profile) / self.images(data, profile)))
 
 
-def lightened(name: str, train_sets: Sequence[str], seed: int) -> Light:
+def lightened(name: str, train_sets: Sequence[str], seed: int, overrides: Sequence[str] = ()) -> Light:
     """A detector with the baseline's network, input, optimiser and batch sizes; all else is its own.
 
     The batch becomes a little smaller where a sample of the detector's batch recipe has a number of images that does
@@ -79,16 +78,17 @@ def lightened(name: str, train_sets: Sequence[str], seed: int) -> Light:
         name: as for `Light`.
         train_sets: what it is trained on.
         seed: of its training.
+        overrides: assignments to its configuration, which what is taken from the baseline goes over.
 
     Raises:
         InputError: no such detector or batch recipe.
     """
     taken = load_config(DetectorConfig, BASELINE).model_dump(mode="json", include=set(_TAKEN))
-    recipe = RECIPE[load_config(DetectorConfig, name).dataset_type]
+    recipe = RECIPE[load_config(DetectorConfig, name, overrides).dataset_type]
     taken["train_batchSize"] -= taken["train_batchSize"] % recipe.members
     values = taken | {"manualSeed": seed, "train_dataset": list(train_sets)}
-    overrides = tuple(f"{key}={_one_line(value)}" for key, value in values.items())
-    return Light(name, overrides, load_config(DetectorConfig, name, overrides))
+    assigned = (*overrides, *(f"{key}={_one_line(value)}" for key, value in values.items()))
+    return Light(name, assigned, load_config(DetectorConfig, name, assigned))
 
 
 def _one_line(value: Any) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from benchmark.demo.light import BASELINE
 from benchmark.evaluate import Evaluated
-from benchmark.leaderboard import calibration_table, leaderboard, manipulation_table, summary_table
+from benchmark.leaderboard import calibration_table, manipulation_table, summary_table
 from benchmark.report import Block, Facts, Picture, Report, Section, write_report
 from config.files import atomic_path
 from evaluation.metrics import group_scores
@@ -54,15 +54,20 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """Where the pages are, and the table that all detectors are in."""
+    """Where the pages are."""
 
     report: Path
     folder: Path
-    leaderboard: Table
 
 
 def write_pages(
-    out: Path, data: Path, rows: Mapping[str, pd.DataFrame], outcomes: Sequence[Outcome], note: str, started: float
+    out: Path,
+    data: Path,
+    rows: Mapping[str, pd.DataFrame],
+    outcomes: Sequence[Outcome],
+    leaderboard: Table,
+    note: str,
+    started: float,
 ) -> Pages:
     """Write `out/report.html` and, in `out/results`, tables and figures; of several detectors each has a folder there.
 
@@ -71,11 +76,12 @@ def write_pages(
         data: folder of stores and manifests.
         rows: each test set's manifest.
         outcomes: of each detector, at least one.
+        leaderboard: the table that they are all in.
         note: what holds for all of it.
         started: when the demo was, by time.monotonic.
     """
     folder = out / "results"
-    tables = _tables(outcomes, note)
+    tables = {"leaderboard": leaderboard, **_tables(outcomes, note)}
     pictures = {name: png_bytes(figure) for name, figure in _figures(outcomes, data).items()}
     for name, table in tables.items():
         for suffix in FORMATS:
@@ -92,7 +98,7 @@ def write_pages(
         environment=outcomes[0].results[0].record.environment,
     )
     write_report(out / "report.html", report)
-    return Pages(out / "report.html", folder, tables["leaderboard"])
+    return Pages(out / "report.html", folder)
 
 
 def _titles(outcomes: Sequence[Outcome]) -> list[str]:
@@ -105,7 +111,7 @@ def _file(title: str, name: str) -> str:
 
 
 def _tables(outcomes: Sequence[Outcome], note: str) -> dict[str, Table]:
-    tables = {"leaderboard": leaderboard([outcome.run for outcome in outcomes])}
+    tables: dict[str, Table] = {}
     for outcome, title in zip(outcomes, _titles(outcomes), strict=True):
         measured = [(result.dataset, result.measured) for result in outcome.results]
         notes = (note, *outcome.notes)

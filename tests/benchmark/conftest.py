@@ -6,6 +6,9 @@ from typing import NamedTuple
 import pytest
 
 from benchmark.cli import main
+from tests.benchmark.small_demo import small_demo
+
+__all__ = ["small_demo"]
 
 
 class Answer(NamedTuple):

@@ -1,57 +1,20 @@
 """The demo's road from media to report, on a few short clips, and what its detectors have of the baseline."""
 
-import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
-from benchmark.demo import light, run
+from benchmark.demo import light
 from benchmark.demo.light import BASELINE, lightened
 from config.load import config_names, load_config
 from config.schema import DetectorConfig
 from evaluation.scores import ScoreRecord
 from tests.dfb import write_ffpp
-from tests.faces import still
-from tests.media import write_video
 from training import RECIPE
 
-SPLITS = {"train": [["000", "001"], ["002", "003"]], "val": [["004", "005"]], "test": [["006", "007"]]}
-SIDE = 256
 
-
-def write_clip(path: Path, person: int, blur: float = 0) -> None:
-    """Two frames of a still, its middle blurred for a fake."""
-    frame = cv2.resize(still(person), (SIDE, SIDE))
-    middle = slice(SIDE // 4, 3 * SIDE // 4)
-    if blur:
-        frame[middle, middle] = cv2.GaussianBlur(frame[middle, middle], (0, 0), blur)
-    write_video(path, np.stack([frame, frame]))
-
-
-def build_small(out: Path, *_: object) -> None:
-    """What the demo's own builder makes, but small."""
-    (out / "DemoFF").mkdir(parents=True)
-    for split, pairs in SPLITS.items():
-        (out / "DemoFF" / f"{split}.json").write_text(json.dumps(pairs))
-        for target, source in [order for pair in pairs for order in (pair, pair[::-1])]:
-            write_clip(out / f"DemoFF/original_sequences/demo/c23/videos/{target}.mp4", int(target))
-            forged = out / f"DemoFF/manipulated_sequences/LandmarkSwap/c23/videos/{target}_{source}.mp4"
-            write_clip(forged, int(target), blur=3)
-    listed = []
-    for person in (0, 1, 2):
-        names = {0: f"Celeb-real/id{person}_0000.mp4", 5: f"Celeb-synthesis/id{person}_id{person + 1}_0000.mp4"}
-        for blur, name in names.items():
-            write_clip(out / "DemoX" / name, 8 + person, blur)
-            listed.append(f"{int(not blur)} {name}\n")
-    (out / "DemoX" / "List_of_testing_videos.txt").write_text("".join(listed))
-    (out / "demo.json").write_text("{}")
-
-
-def test_detectors_are_trained_and_reported_side_by_side(assay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(run, "build_demo", lambda out, *_: None if (out / "demo.json").is_file() else build_small(out))
-    monkeypatch.setattr(light, "EPOCHS", 1)
+@pytest.mark.usefixtures("small_demo")
+def test_detectors_are_trained_and_reported_side_by_side(assay, tmp_path: Path):
     (tmp_path / "mine.yaml").write_text("base: sbi\npseudofake: {base: fia_usa/wo_sr}\n")
     out = tmp_path / "demo"
     command = ["demo", "--out", out, "--detectors", f"{BASELINE}, {tmp_path / 'mine.yaml'}", "--workers", 0]
@@ -61,20 +24,22 @@ def test_detectors_are_trained_and_reported_side_by_side(assay, tmp_path: Path, 
 
     table = (out / "results" / "leaderboard.csv").read_text()
     rows = [line.split(",") for line in table.splitlines()]
-    assert [row[0] for row in rows] == ["Detector", BASELINE, "sbi (mine)"]
-    for folder in (BASELINE, "mine"):
-        record = ScoreRecord.read(out / "runs" / folder / "eval" / "DemoX" / "scores.json")
+    assert [row[0] for row in rows] == ["Detector", BASELINE, "mine"]
+    for row, run in ((BASELINE, BASELINE), ("mine", "sbi")):
+        (found,) = (out / "runs").glob(f"{run}-*/eval-*/DemoX/scores.json")
+        record = ScoreRecord.read(found)
         substituted = [note for note in record.notes if note.startswith("sbi: ")]
-        assert len(substituted) == (2 if folder == "mine" else 0)
+        assert len(substituted) == (2 if row == "mine" else 0)
         assert all(note in (out / "report.html").read_text() for note in substituted)
         for name in ("metrics.csv", "manipulations_DemoFF.tex", "scores_DemoX.png"):
-            assert (out / "results" / folder / name).is_file()
+            assert (out / "results" / row / name).is_file()
 
-    before = (out / "runs" / "mine" / "last.safetensors").stat().st_mtime_ns
+    (weights,) = (out / "runs").glob("sbi-*/last.safetensors")
+    before = weights.stat().st_mtime_ns
     code, words, err = assay("demo", "--out", out, "--detectors", BASELINE, "--workers", 0, "--device", "cpu")
     assert code == 0, err
     assert "epoch 1/" not in words
-    assert (out / "runs" / "mine" / "last.safetensors").stat().st_mtime_ns == before
+    assert weights.stat().st_mtime_ns == before
     alone = [line.split(",") for line in (out / "results" / "leaderboard.csv").read_text().splitlines()]
     assert alone == rows[:2]
     assert (out / "results" / "metrics.csv").is_file()

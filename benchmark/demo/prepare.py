@@ -1,0 +1,116 @@
+"""The demo's data sets, from stills to stored crops; what an earlier call finished is kept."""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from benchmark.check import check_dataset, verdict
+from benchmark.demo.build import build_demo
+from benchmark.preprocess import preprocess_dataset
+from benchmark.progress import progress
+from benchmark.reconstruct import reconstruct_dataset
+from config.errors import InputError
+from config.files import write_text
+from config.schema import DetectorConfig
+from training import RECIPE
+
+DATASETS = ("DemoFF", "DemoX")
+FRAMES = 8
+STILLS_NOTE = "The people are GAN stills of nobody, animated; the forgeries are small classical substitutes"
+PHOTOS_NOTE = "The people are your photographs, animated; the forgeries are small classical substitutes"
+MADE = ("data", "runs", "results", "suites")
+_MADE_OF = "made_of.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The demo's data, ready to train and test on.
+
+    Attributes:
+        data: folder of stores and manifests.
+        rows: each data set's manifest.
+        note: what a reader of its figures must know.
+    """
+
+    data: Path
+    rows: dict[str, pd.DataFrame]
+    note: str
+
+
+def prepare_demo(
+    out: Path,
+    *,
+    profile: str = "dfb",
+    faces: Path | None = None,
+    seed: int,
+    landmarks: Path | None,
+    workers: int | None,
+    console: Console,
+) -> Prepared:
+    """Make the demo's videos, check them as a user would a data set, and preprocess them.
+
+    Args:
+        out: folder for everything that is made.
+        profile: preprocessing profile.
+        faces: photographs to use instead of the embedded stills.
+        seed: of the clips.
+        landmarks: 81-point predictor.
+        workers: processes; None takes what suits each step.
+        console: where progress is shown.
+
+    Raises:
+        InputError: `out` holds what no demo made, or as for the steps.
+    """
+    _refuse_foreign(out)
+    media, data = out / "media", out / "data"
+    with progress("make the demo's videos", console) as report:
+        build_demo(media, faces, seed, workers, report)
+    _forget_other_media(out)
+    for name in DATASETS:
+        console.print(verdict(check_dataset(name, media / name, workers=workers, console=console)), highlight=False)
+    rows = {
+        name: preprocess_dataset(
+            name,
+            media / name,
+            data,
+            profile=profile,
+            frames=FRAMES,
+            stride=None,
+            compression=None,
+            landmarks=landmarks,
+            workers=workers,
+            console=console,
+        )
+        for name in DATASETS
+    }
+    return Prepared(data, rows, STILLS_NOTE if faces is None else PHOTOS_NOTE)
+
+
+def reconstruct_demo(
+    configs: Iterable[DetectorConfig], data: Path, profile: str, device: str, console: Console
+) -> None:
+    """Make the reconstructions that fakes of some detectors are made of, by the substitutes."""
+    kinds = sorted({kind for config in configs for kind in RECIPE[config.dataset_type].reconstructed_by(config)})
+    if kinds:
+        reconstruct_dataset(DATASETS[0], data, profile=profile, kinds=kinds, device=device, console=console)
+
+
+def _refuse_foreign(out: Path) -> None:
+    """See that what other pictures leave behind is the demo's own before it is removed."""
+    foreign = [out / part for part in MADE if (out / part).exists()]
+    if foreign and not (out / _MADE_OF).is_file():
+        raise InputError(f"{foreign[0]} was not made by the demo ({out / _MADE_OF} is missing); choose another folder")
+
+
+def _forget_other_media(out: Path) -> None:
+    """Crops and weights made of other clips (another seed, other photographs) are removed, not mixed in."""
+    stamp, used = out / "media" / "demo.json", out / _MADE_OF
+    made_of = stamp.read_text(encoding="utf-8")
+    if not used.is_file() or used.read_text(encoding="utf-8") != made_of:
+        for part in MADE:
+            shutil.rmtree(out / part, ignore_errors=True)
+        write_text(used, made_of)

@@ -1,0 +1,49 @@
+"""The columns that a suite's groups of columns stand for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from config.errors import InputError, unknown
+from config.suite import SuiteColumns
+from evaluation.metrics import METRICS
+from evaluation.robustness import DISTANCES
+from preprocessing.views import load_suite
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A column of the table, averages apart: a metric of a test set, clean, or under one level of a perturbation."""
+
+    group: SuiteColumns
+    heading: str
+    test: str
+    perturbation: str = ""
+    level: int = 0
+
+
+def measured_columns(group: SuiteColumns) -> Iterator[Measured]:
+    """The columns that a group stands for, from left to right.
+
+    Raises:
+        InputError: an unknown metric or perturbation suite, or one without such a perturbation or level.
+    """
+    known = (*METRICS, *(DISTANCES if group.perturb else ()))
+    if group.metric not in known:
+        raise unknown("metric", group.metric, known)
+    if group.perturb is None:
+        yield from (Measured(group, heading, test) for heading, test in group.test.items())
+        return
+    levels = {name: range(1, len(of) + 1) for name, of in load_suite(group.perturb).levels.items()}
+    chosen = group.perturbations or list(levels)
+    for name in chosen:
+        if name not in levels:
+            raise unknown(f"perturbation of {group.perturb}", name, levels)
+    for heading, test in group.test.items():
+        for name in chosen:
+            for level in group.levels or levels[name]:
+                if level not in levels[name]:
+                    raise InputError(f"{group.perturb}: {name} has no level {level}, it ends at {levels[name][-1]}")
+                words = [heading] if len(group.test) > 1 else []
+                words += [name.replace("_", " ")]
+                words += [str(level)] if len(group.levels or levels[name]) > 1 else []
+                yield Measured(group, " ".join(words), test, name, level)

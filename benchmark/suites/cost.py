@@ -1,0 +1,127 @@
+"""What a cell will cost on this machine: images times the seconds of one, measured on a few random ones."""
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+
+import torch
+
+from benchmark.describe import expected_faces
+from benchmark.loading import device_named
+from benchmark.suites.cells import ScoreCell, TrainCell
+from benchmark.suites.plan import Cell, State, status
+from benchmark.train import images_of_an_epoch, training_faces, validation_faces
+from config.schema import DetectorConfig
+from detectors import build_detector
+from evaluation.prediction import inference
+from evaluation.scoring import faces_to_score
+from training import RECIPE
+from training.step import Stepper
+
+BATCH = 8  # images at most: enough to tell, and a large network on a CPU is done in seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds that a network takes for one image: of training, and of scoring."""
+
+    training: float
+    scoring: float
+
+
+@dataclass(slots=True)
+class Costs:
+    """Estimates of cells' costs; each network is measured once.
+
+    Loading is not measured: it goes on beside the network, and is slower only with few cores and a fast GPU.
+
+    Attributes:
+        device: where cells will be made.
+    """
+
+    device: str = "auto"
+    _paces: dict[str, Pace] = field(default_factory=dict)
+
+    def seconds(self, cell: Cell) -> float | None:
+        """How long a cell takes to make from nothing.
+
+        Where its data are not there, as many faces are assumed as the data sets' cards expect; None if they do not say.
+        """
+        config = cell.config if isinstance(cell, TrainCell) else cell.of.config
+        is_there = status(cell).state != State.WAITS
+        if isinstance(cell, TrainCell):
+            counts = _trained_on(cell) if is_there else _expected_to_train(cell)
+        else:
+            faces = len(faces_to_score(cell.rows, config)) if is_there else _expected_to_score(cell)
+            counts = (0, faces and faces * (len(cell.perturb.variants) if cell.perturb else 1))
+        trained, scored = counts
+        if trained is None or scored is None:
+            return None
+        pace = self._pace(config)
+        return trained * pace.training + scored * pace.scoring
+
+    @property
+    def name(self) -> str:
+        """The device in words."""
+        return str(device_named(self.device))
+
+    def _pace(self, config: DetectorConfig) -> Pace:
+        key = config.model_copy(update={"manualSeed": 0, "nEpochs": 1}).model_dump_json()
+        if key not in self._paces:
+            self._paces[key] = measure_pace(config, device_named(self.device))
+        return self._paces[key]
+
+
+def measure_pace(config: DetectorConfig, device: torch.device) -> Pace:
+    """Time a training step and a forward pass of a small random batch, each after one that warms up."""
+    unit = RECIPE[config.dataset_type].members * RECIPE[config.dataset_type].unit
+    size = min(config.train_batchSize, max(unit, BATCH - BATCH % unit))
+    detector = build_detector(config, pretrained=False)
+    detector.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batch = {name: value.to(device) for name, value in detector.example_batch(size, torch.Generator()).items()}
+    stepper = Stepper(detector, config, device)
+    training = _timed(lambda: stepper.step([batch]), device)
+    detector.eval()
+
+    def score() -> None:
+        with inference(device, "fp32"):
+            detector({"image": batch["image"]}, inference=True)
+
+    return Pace(training / size, _timed(score, device) / size)
+
+
+def _timed(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of a second call."""
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    started = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started
+
+
+def _trained_on(cell: TrainCell) -> tuple[int, int]:
+    """How many images all epochs train on, and how many they are validated on."""
+    shown = images_of_an_epoch(training_faces(cell.config, cell.data, cell.profile, cell.protocol), cell.config)
+    validated = validation_faces(cell.config, cell.data, cell.profile, cell.protocol)
+    return cell.config.nEpochs * shown, cell.config.nEpochs * len(validated or ())
+
+
+def _expected_to_train(cell: TrainCell) -> tuple[int | None, int | None]:
+    config, recipe = cell.config, RECIPE[cell.config.dataset_type]
+    shown = _expected(config.train_dataset, "train", config.frame_num.train, recipe.labels)
+    validated = _expected(config.train_dataset, "val", config.frame_num.test)
+    epochs = config.nEpochs
+    return shown and epochs * recipe.members * shown, validated and epochs * validated
+
+
+def _expected_to_score(cell: ScoreCell) -> int | None:
+    return _expected([cell.test], cell.split, cell.of.config.frame_num.test)
+
+
+def _expected(names: Iterable[str], split: str, frames: int, labels: Collection[int] = (0, 1)) -> int | None:
+    counts = [expected_faces(name, split, frames, labels) for name in names]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None

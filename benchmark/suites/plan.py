@@ -1,0 +1,161 @@
+"""What a suite needs: its cells, each of them once, and whether they are there, can be made, or wait for data."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from benchmark.describe import whole_of
+from benchmark.suites.cells import ScoreCell, TrainCell
+from benchmark.suites.columns import measured_columns
+from config.errors import InputError, unknown
+from config.load import load_config
+from config.schema import DetectorConfig
+from config.suite import SuiteColumns, SuiteConfig, SuiteRow
+from evaluation.protocol import Protocol
+from preprocessing.parts import find_source
+from preprocessing.views import Suite, load_suite
+
+Cell = TrainCell | ScoreCell
+ScoreKey = tuple[str, str, str | None]
+"""What a score cell is of: test set, split, and perturbation suite."""
+
+
+class State(StrEnum):
+    """Whether a cell is there."""
+
+    DONE = "done"
+    TO_RUN = "to run"
+    WAITS = "waits"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A cell's state, and what it waits for, in a sentence."""
+
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A row with one of its seeds.
+
+    Attributes:
+        row: the row.
+        cell: its training run.
+        scores: its score cells.
+    """
+
+    row: SuiteRow
+    cell: TrainCell
+    scores: dict[ScoreKey, ScoreCell]
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The training run, and its scores after it."""
+        return [self.cell, *self.scores.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A suite's cells, in the order in which they are made.
+
+    Attributes:
+        name: of the suite.
+        suite: the suite.
+        trained: each row's training runs, seed by seed, with their scores.
+    """
+
+    name: str
+    suite: SuiteConfig
+    trained: tuple[Trained, ...]
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells, those of each training run after it."""
+        return [cell for entry in self.trained for cell in entry.cells]
+
+
+def status(cell: Cell) -> Status:
+    """Whether a cell is there, can be made, or waits for a data set."""
+    if missing := _missing(cell):
+        return Status(State.WAITS, missing)
+    try:
+        if isinstance(cell, TrainCell):
+            return Status(State.DONE if cell.is_done else State.TO_RUN)
+        trained = status(cell.of)
+        if trained.state != State.DONE:
+            cell.rows_sha256  # noqa: B018, what it raises says what is missing
+            return trained
+        return Status(State.DONE if cell.is_done else State.TO_RUN)
+    except InputError as error:
+        return Status(State.WAITS, str(error))
+
+
+def _missing(cell: Cell) -> str:
+    """Which data sets a cell lacks and how they come, in a sentence; empty if they are all there."""
+    of = cell if isinstance(cell, TrainCell) else cell.of
+    sentences = []
+    for name in dict.fromkeys((*of.config.train_dataset, *([] if isinstance(cell, TrainCell) else [cell.test]))):
+        try:
+            find_source(of.data, name, of.profile)
+        except InputError:
+            whole = whole_of(name) or name
+            command = f"assay preprocess {whole} --root DIR --data {of.data} --profile {of.profile}"
+            sentences.append(f"{name} is not preprocessed: '{command}'; access: 'assay data card {whole}'")
+    return "; ".join(sentences)
+
+
+def plan_suite(name: str, suite: SuiteConfig, data: Path, runs: Path, only: Sequence[str] = ()) -> Plan:
+    """The plan of a suite.
+
+    Args:
+        name: of the suite.
+        suite: the suite.
+        data: folder of stores and manifests.
+        runs: folder of all runs; those of other suites in it are used.
+        only: patterns of rows' names, such as "sbi*"; by default all rows.
+
+    Raises:
+        InputError: an unknown detector, metric, perturbation suite or protocol, or a pattern that fits no row.
+    """
+    for group in suite.columns:
+        list(measured_columns(group))  # so that a wrong name is answered before anything runs
+    rows = [row for row in suite.rows if not only or any(fnmatchcase(row.name, pattern) for pattern in only)]
+    if not rows:
+        raise unknown("row", ", ".join(only), [row.name for row in suite.rows])
+    perturbations = {name: load_suite(name) for name in dict.fromkeys(_perturbations(suite.columns))}
+    trained = [_trained(row, seed, suite, perturbations, data, runs) for row in rows for seed in suite.seeds or (None,)]
+    return Plan(name, suite, tuple(trained))
+
+
+def _trained(
+    row: SuiteRow,
+    seed: int | None,
+    suite: SuiteConfig,
+    perturbations: dict[str, Suite],
+    data: Path,
+    runs: Path,
+) -> Trained:
+    overrides = (*row.set, *([] if seed is None else [f"manualSeed={seed}"]))
+    config = load_config(DetectorConfig, row.detector, overrides)
+    config = config.model_copy(update={"train_dataset": list(suite.train) or config.train_dataset})
+    if not config.train_dataset:
+        raise InputError(f"row '{row.name}': neither the suite nor {row.detector} says what it is trained on")
+    cell = TrainCell(row.detector, overrides, config, suite.profile, Protocol.parse(suite.protocol), data, runs)
+    scores: dict[ScoreKey, ScoreCell] = {}
+    for name in suite.threshold_on:
+        scores[name, "val", None] = ScoreCell(cell, name, "val")
+    for group in suite.columns:
+        perturb = perturbations[group.perturb] if group.perturb else None
+        for test in group.test.values():
+            known = scores.get((test, "test", group.perturb))
+            with_features = group.needs_features or (known is not None and known.with_features)
+            scores[test, "test", group.perturb] = ScoreCell(cell, test, "test", perturb, with_features)
+    return Trained(row, cell, scores)
+
+
+def _perturbations(columns: Iterable[SuiteColumns]) -> Iterable[str]:
+    return (group.perturb for group in columns if group.perturb)

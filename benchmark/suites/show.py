@@ -1,0 +1,79 @@
+"""What a plan says on the terminal: each cell, whether it is there, and what it will cost."""
+
+from collections.abc import Iterable
+
+import rich.box
+import rich.table
+from rich.console import Console
+from rich.text import Text
+
+from benchmark.suites.cells import TrainCell
+from benchmark.suites.cost import Costs
+from benchmark.suites.plan import Cell, Plan, State, status
+
+STYLES = {State.DONE: "green", State.TO_RUN: "bold", State.WAITS: "yellow"}
+
+
+def show_plan(plan: Plan, costs: Costs, console: Console) -> None:
+    """Print a plan's cells, each once, with its state and cost, and below them what is waited for and the sum."""
+    drawn = rich.table.Table(title=f"Plan of {plan.name}", box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in ("Row", "Cell", "On", "State", "Folder"):
+        drawn.add_column(heading, overflow="fold")
+    drawn.add_column("Cost", justify="right")
+    ahead, unknown, reasons = 0.0, 0, []
+    for name, cell in _each_once(plan):
+        found = status(cell)
+        seconds = 0.0 if found.state == State.DONE else costs.seconds(cell)
+        if seconds is None:
+            unknown += 1
+        elif found.state == State.TO_RUN:
+            ahead += seconds
+        reasons += [found.reason] if found.reason else []
+        cost = "" if found.state == State.DONE else duration(seconds)
+        kind, on = _words(cell)
+        state = Text(found.state, style=STYLES[found.state])
+        drawn.add_row(Text(name), kind, Text(on), state, Text(_folder(cell, found.state)), cost)
+    console.print(drawn)
+    for reason in dict.fromkeys(reasons):
+        console.print(f"waits: {reason}", highlight=False, markup=False)
+    console.print(
+        f"to run: about {duration(ahead)} on {costs.name}, by a few timed images of each network, loading apart"
+        + (f"; {unknown} cells of unknown size" if unknown else ""),
+        highlight=False,
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as h:mm:ss; a dash for an unknown number."""
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def _each_once(plan: Plan) -> Iterable[tuple[str, Cell]]:
+    """All cells with their rows; one that several rows share is the first one's."""
+    seen: set[object] = set()
+    for entry in plan.trained:
+        for cell in entry.cells:
+            of = cell if isinstance(cell, TrainCell) else cell.of
+            what = () if isinstance(cell, TrainCell) else (cell.test, cell.split, cell.perturb and cell.perturb.sha256)
+            key = (of.config.model_dump_json(), of.profile, of.protocol, what)
+            if key not in seen:
+                seen.add(key)
+                yield entry.row.name, cell
+
+
+def _words(cell: Cell) -> tuple[str, str]:
+    """What kind of cell it is, and on what."""
+    if isinstance(cell, TrainCell):
+        return "train", " + ".join(cell.config.train_dataset)
+    kind = "features" if cell.with_features else "scores"
+    on = cell.test if cell.split == "test" else f"{cell.test} {cell.split}"
+    return kind, f"{on}, {cell.perturb.name}" if cell.perturb else on
+
+
+def _folder(cell: Cell, state: State) -> str:
+    if state == State.WAITS or (not isinstance(cell, TrainCell) and not cell.of.is_done):
+        return ""
+    return cell.folder.name if isinstance(cell, TrainCell) else f"{cell.folder.parent.name}/{cell.folder.name}"

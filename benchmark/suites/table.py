@@ -1,0 +1,154 @@
+"""A suite's table, of the cells that are there: means over seeds, averages over columns, notes for the reader."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from statistics import fmean, stdev
+
+import pandas as pd
+
+from benchmark.evaluate import Evaluated
+from benchmark.leaderboard import direction, metric_title, record_notes, thresholds_beside
+from benchmark.robustness_tables import read_robustness
+from benchmark.suites.cells import ScoreCell
+from benchmark.suites.columns import Measured, measured_columns
+from benchmark.suites.plan import Plan, ScoreKey, State, Trained, status
+from config.suite import SuiteColumns
+from evaluation.measurement import measure
+from evaluation.metrics import evaluate_scores
+from evaluation.protocol import Protocol
+from evaluation.scores import ScoreRecord, read_scores
+from evaluation.tables import Column, Deviation, Spread, Table
+
+
+def suite_table(plan: Plan) -> Table:
+    """The table of a plan's cells that are there; a value whose cell is missing, or a mean that lacks one, is empty.
+
+    Raises:
+        InputError: an average over columns that are not there.
+    """
+    suite = plan.suite
+    columns = [measured for group in suite.columns for measured in measured_columns(group)]
+    readings = [_Reading(entry, suite.threshold_on) for entry in plan.trained]
+    rows = list(dict.fromkeys(entry.row.name for entry in plan.trained))
+    cells = [
+        [_mean([reading.value(column) for reading in readings if reading.entry.row.name == row]) for column in columns]
+        for row in rows
+    ]
+    notes = {note for reading in readings for note in reading.notes}
+    table = Table(
+        caption=suite.title,
+        row_header="Detector",
+        rows=tuple(rows),
+        columns=tuple(_column(measured, suite.columns) for measured in columns),
+        values=tuple(tuple(value for value, _ in row) for row in cells),
+        footnotes=(*suite.footnotes, *sorted(notes), *_waiting(plan)),
+        spreads=tuple(tuple(spread for _, spread in row) for row in cells) if len(suite.seeds) > 1 else (),
+    )
+    for group in suite.columns:
+        for name, over in group.averages.items():
+            table = table.mean_column(name, _heading(group, suite.columns), over or None)
+    return table
+
+
+def read_evaluated(cell: ScoreCell, threshold_on: Sequence[str] = ()) -> Evaluated:
+    """A finished cell of clean scores as `assay evaluate` gives it, measured anew.
+
+    Args:
+        cell: the cell.
+        threshold_on: data sets on whose val scores, cells of the same run, the thresholds of TPR and FPR are chosen.
+    """
+    record, scores = _scores(cell)
+    thresholds = thresholds_beside(cell.scores, record, threshold_on)
+    return Evaluated(cell.test, cell.scores, record, measure(scores, thresholds))
+
+
+class _Clean:
+    """The metrics of a test set as it is."""
+
+    def __init__(self, cell: ScoreCell, threshold_on: Sequence[str]) -> None:
+        record, scores = _scores(cell)
+        self._metrics = evaluate_scores(scores, thresholds_beside(cell.scores, record, threshold_on))
+
+    def value(self, column: Measured) -> float | None:
+        """The number in a column; None if it has none."""
+        return getattr(self._metrics, column.group.metric)
+
+
+class _Perturbed:
+    """What became of a test set under a perturbation suite."""
+
+    def __init__(self, cell: ScoreCell, threshold_on: Sequence[str]) -> None:
+        found = read_robustness(cell.scores, threshold_on=threshold_on, distances=cell.with_features)
+        self._robustness = found.robustness
+        self._conditions = {(each.perturbation, each.level): each for each in found.robustness.conditions}
+
+    def value(self, column: Measured) -> float | None:
+        """The number in a column, the mean over draws; None if it has none."""
+        condition = self._conditions[column.perturbation, column.level]
+        return self._robustness.value(condition, column.group.metric, relative=column.group.relative)
+
+
+class _Reading:
+    """What the finished cells of one training run say; each file is read once."""
+
+    def __init__(self, entry: Trained, threshold_on: Sequence[str]) -> None:
+        self.entry, self._threshold_on = entry, threshold_on
+
+    def value(self, column: Measured) -> float | None:
+        """The number in a column; None if its cell is not there, or has none."""
+        found = self._found.get((column.test, "test", column.group.perturb))
+        return found.value(column) if found else None
+
+    @cached_property
+    def notes(self) -> set[str]:
+        """What the cells' records say that a reader must know."""
+        return {note for cell in self._done.values() for note in record_notes(_scores(cell)[0])}
+
+    @cached_property
+    def _done(self) -> dict[ScoreKey, ScoreCell]:
+        return {key: cell for key, cell in self.entry.scores.items() if status(cell).state == State.DONE}
+
+    @cached_property
+    def _found(self) -> dict[ScoreKey, _Clean | _Perturbed]:
+        return {
+            key: (_Clean if cell.perturb is None else _Perturbed)(cell, self._threshold_on)
+            for key, cell in self._done.items()
+            if cell.split == "test"
+        }
+
+
+def _scores(cell: ScoreCell) -> tuple[ScoreRecord, pd.DataFrame]:
+    """A cell's record, and its scores as the protocol's metrics see them."""
+    record = ScoreRecord.read(ScoreRecord.beside(cell.scores))
+    return record, Protocol.parse(record.protocol).view(record.with_rule(read_scores(cell.scores)))
+
+
+def _mean(values: Sequence[float | None]) -> tuple[float | None, Spread | None]:
+    """The mean over seeds and their sample standard deviation; nothing unless all seeds have a value."""
+    present = [value for value in values if value is not None]
+    if len(present) < len(values):
+        return None, None
+    return fmean(present), Deviation(stdev(present)) if len(present) > 1 else None
+
+
+def _column(measured: Measured, groups: Sequence[SuiteColumns]) -> Column:
+    form = "+.4f" if measured.group.relative else ".4f"
+    return Column(measured.heading, direction(measured.group.metric), _heading(measured.group, groups), form)
+
+
+def _heading(group: SuiteColumns, groups: Sequence[SuiteColumns]) -> str:
+    """What stands above the columns of a group; with the perturbation suite where another group has the same metric."""
+    if group.title:
+        return group.title
+    title = f"change of {metric_title(group.metric)}" if group.relative else metric_title(group.metric)
+    alike = [other for other in groups if other.metric == group.metric and other.relative == group.relative]
+    return f"{title}, {group.perturb}" if group.perturb and len(alike) > 1 else title
+
+
+def _waiting(plan: Plan) -> Iterator[str]:
+    """A note for each reason why cells are not there."""
+    reasons = {found.reason for cell in plan.cells if (found := status(cell)).state == State.WAITS}
+    yield from (f"not measured: {reason}" for reason in sorted(reasons))
+    missing = sum(status(cell).state == State.TO_RUN for cell in plan.cells)
+    if missing:
+        yield f"not measured yet: {missing} of {len(plan.cells)} cells"
