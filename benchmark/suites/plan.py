@@ -1,7 +1,7 @@
 """What a suite needs: its cells, each of them once, and whether they are there, can be made, or wait for data."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -32,10 +32,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A cell's state, and what it waits for, in a sentence."""
+    """A cell's state.
+
+    Attributes:
+        state: whether it is there.
+        waits_for: what it waits for in short, the names of data sets where these are missing, and each in a sentence.
+    """
 
     state: State
-    reason: str = ""
+    waits_for: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +96,20 @@ def status(cell: Cell) -> Status:
             return trained
         return Status(State.DONE if cell.is_done else State.TO_RUN)
     except InputError as error:
-        return Status(State.WAITS, str(error))
+        return Status(State.WAITS, {"its data": str(error)})
 
 
-def _missing(cell: Cell) -> str:
-    """Which data sets a cell lacks and how they come, in a sentence; empty if they are all there."""
-    of = cell if isinstance(cell, TrainCell) else cell.of
-    sentences = []
-    for name in dict.fromkeys((*of.config.train_dataset, *([] if isinstance(cell, TrainCell) else [cell.test]))):
+def _missing(cell: Cell) -> dict[str, str]:
+    """The data sets that a cell lacks, and how each comes."""
+    of, missing = (cell, {}) if isinstance(cell, TrainCell) else (cell.of, {})
+    for name in (*of.config.train_dataset, *([] if isinstance(cell, TrainCell) else [cell.test])):
         try:
             find_source(of.data, name, of.profile)
         except InputError:
             whole = whole_of(name) or name
             command = f"assay preprocess {whole} --root DIR --data {of.data} --profile {of.profile}"
-            sentences.append(f"{name} is not preprocessed: '{command}'; access: 'assay data card {whole}'")
-    return "; ".join(sentences)
+            missing[name] = f"{name} is not preprocessed: '{command}'; access: 'assay data card {whole}'"
+    return missing
 
 
 def plan_suite(name: str, suite: SuiteConfig, data: Path, runs: Path, only: Sequence[str] = ()) -> Plan:

@@ -1,6 +1,6 @@
 """What a plan says on the terminal: each cell, whether it is there, and what it will cost."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import rich.box
 import rich.table
@@ -15,32 +15,41 @@ STYLES = {State.DONE: "green", State.TO_RUN: "bold", State.WAITS: "yellow"}
 
 
 def show_plan(plan: Plan, costs: Costs, console: Console) -> None:
-    """Print a plan's cells, each once, with its state and cost, and below them what is waited for and the sum."""
+    """Print a plan's cells, each once, with its state and cost, and below them what is waited for and the sums."""
     drawn = rich.table.Table(title=f"Plan of {plan.name}", box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for heading in ("Row", "Cell", "On", "State", "Folder"):
         drawn.add_column(heading, overflow="fold")
     drawn.add_column("Cost", justify="right")
-    ahead, unknown, reasons = 0.0, 0, []
+    ahead: dict[State, list[float | None]] = {State.TO_RUN: [], State.WAITS: []}
+    reasons: dict[str, str] = {}
     for name, cell in _each_once(plan):
         found = status(cell)
-        seconds = 0.0 if found.state == State.DONE else costs.seconds(cell)
-        if seconds is None:
-            unknown += 1
-        elif found.state == State.TO_RUN:
-            ahead += seconds
-        reasons += [found.reason] if found.reason else []
-        cost = "" if found.state == State.DONE else duration(seconds)
+        cost = ""
+        if found.state != State.DONE:
+            seconds = costs.seconds(cell)
+            ahead[found.state].append(seconds)
+            cost = duration(seconds)
+        reasons |= found.waits_for
         kind, on = _words(cell)
-        state = Text(found.state, style=STYLES[found.state])
-        drawn.add_row(Text(name), kind, Text(on), state, Text(_folder(cell, found.state)), cost)
+        state = " ".join(filter(None, [found.state + (" for" if found.waits_for else ""), ", ".join(found.waits_for)]))
+        drawn.add_row(
+            Text(name), kind, Text(on), Text(state, style=STYLES[found.state]), Text(_folder(cell, found.state)), cost
+        )
     console.print(drawn)
-    for reason in dict.fromkeys(reasons):
-        console.print(f"waits: {reason}", highlight=False, markup=False)
-    console.print(
-        f"to run: about {duration(ahead)} on {costs.name}, by a few timed images of each network, loading apart"
-        + (f"; {unknown} cells of unknown size" if unknown else ""),
-        highlight=False,
-    )
+    for reason in reasons.values():
+        console.print(reason, highlight=False, markup=False)
+    for kind_of_state, together in ahead.items():
+        if together:
+            console.print(_sum(kind_of_state, together, costs.name), highlight=False, markup=False)
+
+
+def _sum(state: State, costs: Sequence[float | None], device: str) -> str:
+    """What cells of a state cost together, in a sentence."""
+    known = [seconds for seconds in costs if seconds is not None]
+    unknown = len(costs) - len(known)
+    more = f", and {unknown} of unknown size" if unknown else ""
+    about = f"{len(costs)} cells, about {duration(sum(known))} on {device}{more}"
+    return f"{state}: {about}; by a few timed images of each network, without loading"
 
 
 def duration(seconds: float | None) -> str:

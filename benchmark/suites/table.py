@@ -147,8 +147,9 @@ def _heading(group: SuiteColumns, groups: Sequence[SuiteColumns]) -> str:
 
 def _waiting(plan: Plan) -> Iterator[str]:
     """A note for each reason why cells are not there."""
-    reasons = {found.reason for cell in plan.cells if (found := status(cell)).state == State.WAITS}
-    yield from (f"not measured: {reason}" for reason in sorted(reasons))
+    waits = [found for cell in plan.cells if (found := status(cell)).state == State.WAITS]
+    reasons = {name: reason for found in waits for name, reason in found.waits_for.items()}
+    yield from (f"not measured: {reason}" for reason in reasons.values())
     missing = sum(status(cell).state == State.TO_RUN for cell in plan.cells)
     if missing:
         yield f"not measured yet: {missing} of {len(plan.cells)} cells"

@@ -127,8 +127,8 @@ def test_what_is_missing_is_waited_for_by_name(tmp_path: Path):
     assert status(train).state == status(within).state == State.TO_RUN
     found = status(across)
     assert found.state == State.WAITS
-    assert "Celeb-DF-v2" in found.reason
-    assert "assay preprocess Celeb-DF-v2" in found.reason
+    assert list(found.waits_for) == ["Celeb-DF-v2"]
+    assert "assay preprocess Celeb-DF-v2" in found.waits_for["Celeb-DF-v2"]
 
 
 def test_costs_are_images_times_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
