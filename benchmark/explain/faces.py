@@ -84,6 +84,26 @@ def stored_faces(data: Path, dataset: str, profile: str) -> FaceSet:
     return open_faces(data, [dataset], "train", profile=profile, frames=1, with_landmark=True, labels=(0,))
 
 
+def chosen_faces(faces: FaceSet, per_class: int, seed: int) -> pd.DataFrame:
+    """Rows of some faces of each class, reals first, then each manipulation in the order of the data set.
+
+    Args:
+        faces: to choose from.
+        per_class: videos of each class, drawn evenly; of each the face of its middle frame.
+        seed: of the draws; of classes with equally many videos those in the same places are drawn.
+    """
+    rows = faces.rows
+    kind = rows["method"].astype(str).where(rows["label"] == 1, "")
+    chosen = []
+    for name in sorted(kind.unique(), key=lambda name: (name != "", kind.tolist().index(name))):
+        of_class = rows[kind == name]
+        videos = of_class["video_id"].unique()
+        for video in sorted(np.random.default_rng(seed).permutation(len(videos))[:per_class]):
+            frames = of_class[of_class["video_id"] == videos[video]]
+            chosen.append(frames.iloc[[(len(frames) - 1) // 2]])
+    return pd.concat(chosen, ignore_index=True)
+
+
 class Reconstructions:
     """What networks make of faces: as it is stored with them, else by the project's substitutes as it is asked for.
 

@@ -59,13 +59,15 @@ class StepRows:
 
     Attributes:
         title: heading.
-        images: for each row its images, each (H, W, 3) uint8 RGB or (H, W) in [0, 1].
+        images: for each row its images, each (H, W, 3) uint8 RGB or (H, W) in [0, 1], or None for an empty place.
         labels: for each row its text, of one or several lines.
+        below: for each row a line below each image; none if empty.
     """
 
     title: str
-    images: Sequence[Sequence[NDArray[Any]]]
+    images: Sequence[Sequence[NDArray[Any] | None]]
     labels: Sequence[str]
+    below: Sequence[Sequence[str]] = ()
 
 
 def step_sheet(groups: Sequence[StepRows], steps: Sequence[str], caption: str = "") -> Figure:
@@ -83,7 +85,9 @@ def step_sheet(groups: Sequence[StepRows], steps: Sequence[str], caption: str = 
         if len(group.labels) != len(group.images) or any(len(row) != len(steps) for row in group.images):
             raise ValueError(f"'{group.title}' needs a label for each row, and {len(steps)} images in it")
     with styled():
-        heights, width = [1.22 * len(group.images) + 0.45 for group in groups], 1.22 * len(steps) + 1.0
+        heights = [(1.36 if group.below else 1.22) * len(group.images) + 0.45 for group in groups]
+        heights[0] += 0.1 * max(step.count("\n") for step in steps)
+        width = 1.22 * len(steps) + 1.0
         lines = textwrap.wrap(caption, int(18 * width))  # letters of its size on an inch
         figure = new_figure(width, sum(heights) + 0.05 + 0.15 * len(lines))
         parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=heights)
@@ -98,7 +102,13 @@ def step_sheet(groups: Sequence[StepRows], steps: Sequence[str], caption: str = 
             for row, images, label in zip(grid, group.images, group.labels, strict=True):
                 plain(row[0].text(1, 0.5, label, ha="right", va="center", fontsize=6.5, in_layout=False))
                 for axes, image in zip(row[1:], images, strict=True):
-                    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="lanczos")
+                    if image is None:
+                        axes.set_aspect("equal")
+                    else:
+                        axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="lanczos")
+            for row, lines_below in zip(grid, group.below, strict=False):
+                for axes, line in zip(row[1:], lines_below, strict=True):
+                    plain(axes.text(0.5, -0.03, line, ha="center", va="top", fontsize=7, transform=axes.transAxes))
         if lines:
             plain(figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=6.5, color=INK))
     return figure

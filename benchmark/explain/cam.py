@@ -1,0 +1,201 @@
+"""`assay explain cam`: in which parts of faces detectors see what speaks for "fake"."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from benchmark.explain.faces import chosen_faces
+from benchmark.loading import Trained, load_detector
+from config.errors import InputError
+from config.schema import DetectorConfig
+from evaluation.gradcam import grad_cam
+from evaluation.plots.explanations import LINE_AT, heat_overlay
+from evaluation.plots.sheets import StepRows, step_sheet
+from evaluation.tables import Column, Table
+from preprocessing.margins import tight_crop
+from preprocessing.operators import to_network_input, to_network_landmark
+from preprocessing.samples import BrokenSampleError, FaceSet, Sample, open_faces
+from preprocessing.store import FaceStore, mask_key
+
+NAME_WIDTH = 20  # letters of a line above an image
+LABEL_WIDTH = 19  # and beside it
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a detector makes of some faces.
+
+    Attributes:
+        name: of the detector.
+        faces: (N,) as it sees them: a loose crop is cut to the face.
+        maps: (N, h, w) Grad-CAM, in [0, 1].
+        prob: (N,) P(fake).
+        notes: what a reader must know of its weights.
+    """
+
+    name: str
+    faces: list[Sample]
+    maps: npt.NDArray[np.float32]
+    prob: npt.NDArray[np.float32]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CamSheet:
+    """Grad-CAM of several detectors on the same faces.
+
+    Attributes:
+        rows: (N,) manifest rows of the faces.
+        seen: what each detector makes of them.
+        source: which faces they are, in words.
+    """
+
+    rows: pd.DataFrame
+    seen: list[Seen]
+    source: str
+
+    def figure(self) -> Figure:
+        """A row for each face: the crop, each detector's map with P(fake), and the mask if any face has one."""
+        names = [textwrap.fill(one.name, NAME_WIDTH) for one in self.seen]
+        steps = ["face", *names, *(["mask"] if self._has_masks() else [])]
+        kinds = _kinds(self.rows)
+        groups = []
+        for kind in pd.unique(kinds):
+            shown = np.flatnonzero(kinds == kind).tolist()
+            labels = ["\n".join(textwrap.fill(part, LABEL_WIDTH) for part in self._name(one)) for one in shown]
+            groups.append(StepRows(kind, [self._images(one) for one in shown], labels, [*map(self._below, shown)]))
+        return step_sheet(groups, steps, self.caption())
+
+    def caption(self) -> str:
+        """How the maps came about and are to be read."""
+        cells = ", ".join(f"{one.name} {one.maps.shape[2]} x {one.maps.shape[1]}" for one in self.seen)
+        sentences = [
+            self.source,
+            "Grad-CAM of the logit of fake, and P(fake) below it",
+            f"each map is divided by its own maximum: dark 0, yellow 1, inside the white line above {LINE_AT}; all of "
+            "it is dark where nothing speaks for fake",
+            f"cells of a map: {cells}",
+            *dict.fromkeys(note for one in self.seen for note in one.notes),
+        ]
+        return "; ".join(sentences)
+
+    def table(self) -> Table:
+        """P(fake) of each face by each detector."""
+        return Table(
+            caption="P(fake) of the faces shown",
+            row_header="Face",
+            rows=tuple(f"{kind}: {', '.join(self._name(index))}" for index, kind in enumerate(_kinds(self.rows))),
+            columns=tuple(Column(one.name, None) for one in self.seen),
+            values=tuple(tuple(float(one.prob[index]) for one in self.seen) for index in range(len(self.rows))),
+        )
+
+    def _has_masks(self) -> bool:
+        return any(face.mask is not None for face in self.seen[0].faces)
+
+    def _name(self, index: int) -> tuple[str, str]:
+        row = self.rows.iloc[index]
+        return PurePosixPath(row["video_id"]).name, f"frame {row['frame']}"
+
+    def _images(self, index: int) -> list[npt.NDArray[Any] | None]:
+        face = self.seen[0].faces[index]
+        maps = [heat_overlay(one.faces[index].image, one.maps[index]) for one in self.seen]
+        mask = [None if face.mask is None else face.mask / 255] if self._has_masks() else []
+        return [face.image, *maps, *mask]
+
+    def _below(self, index: int) -> list[str]:
+        return ["", *(f"{one.prob[index]:.2f}" for one in self.seen), *([""] if self._has_masks() else [])]
+
+
+def cam_figure(weights: Sequence[Path], dataset: str, data: Path, **options: Any) -> Figure:
+    """Grad-CAM of one or several detectors on the same faces; arguments and errors as for `cam_sheet`."""
+    return cam_sheet(weights, dataset, data, **options).figure()
+
+
+def cam_sheet(
+    weights: Sequence[Path],
+    dataset: str,
+    data: Path,
+    *,
+    split: str = "test",
+    per_class: int = 2,
+    seed: int = 0,
+    profile: str = "dfb",
+    detector_name: str | None = None,
+    overrides: Sequence[str] = (),
+    device: str = "cpu",
+) -> CamSheet:
+    """Choose faces of each class, and explain what each detector sees in them.
+
+    Args:
+        weights: of each detector the run folder or weights file.
+        dataset: preprocessed data set whose faces are shown.
+        data: folder of stores and manifests.
+        split: of the data set.
+        per_class: faces of the reals and of each manipulation.
+        seed: of the choice of faces.
+        profile: name of the preprocessing profile.
+        detector_name: for weights that do not carry their configuration.
+        overrides: assignments to each detector's configuration.
+        device: where the detectors run, one after the other.
+
+    Raises:
+        InputError: weights, data set or device are not there or do not fit, a face cannot be read, or a detector has
+            no map that Grad-CAM could explain.
+    """
+    rows, seen = pd.DataFrame(), list[Seen]()
+    for path in weights:
+        trained = load_detector(path, detector_name, overrides, device)
+        if not seen:
+            faces = open_faces(data, [dataset], split, profile=profile, compression=trained.config.compression)
+            rows = chosen_faces(faces, per_class, seed)
+        try:
+            seen.append(_see(_name(path, trained), trained, rows))
+        except BrokenSampleError as error:
+            raise InputError(str(error)) from None
+    return CamSheet(rows, seen, f"Faces: {dataset}, split {split}, drawn with seed {seed}")
+
+
+def _see(name: str, trained: Trained, rows: pd.DataFrame) -> Seen:
+    """What a detector makes of the faces of some rows, which it sees as in an evaluation."""
+    config = trained.config
+    faces = [_as_seen(face, config) for face in _read(rows, config.with_landmark)]
+    size, on = config.resolution, trained.device
+    inputs = np.stack([to_network_input(face.image, size, config.mean, config.std) for face in faces])
+    images = torch.from_numpy(inputs).to(on, memory_format=torch.channels_last)
+    points = [
+        to_network_landmark(face.landmark, *face.image.shape[:2], size) for face in faces if face.landmark is not None
+    ]
+    landmarks = torch.from_numpy(np.stack(points)).to(on) if points else None
+    return Seen(name, faces, *grad_cam(trained.detector, images, landmarks), trained.notes)
+
+
+def _read(rows: pd.DataFrame, with_landmark: bool) -> Iterator[Sample]:
+    """The faces of some rows, fakes with their mask if the store has one."""
+    bare = FaceSet(rows, with_landmark=with_landmark)
+    masked = FaceSet(rows, with_landmark=with_landmark, with_mask=True)
+    for index, (store, label) in enumerate(zip(rows["store_path"], rows["label"], strict=True)):
+        has_mask = label == 1 and FaceStore(Path(store)).has(mask_key(bare.key(index)))
+        yield (masked if has_mask else bare).read(index)
+
+
+def _as_seen(face: Sample, config: DetectorConfig) -> Sample:
+    return face if face.box is None else tight_crop(face, [config.margins.test] * 4)
+
+
+def _name(weights: Path, trained: Trained) -> str:
+    """The detector, with the name of its run folder or file when that says something else."""
+    given, name = weights.name if weights.is_dir() else weights.stem, trained.config.model_name
+    return name if given == name else f"{name} ({given})"
+
+
+def _kinds(rows: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """What each row's face is: "real", or by which manipulation."""
+    return np.where(rows["label"] == 1, rows["method"].astype(str), "real").astype(object)
