@@ -1,12 +1,12 @@
 """Tables of score files: detectors by test sets, one detector by metric or by manipulation, two detectors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from benchmark.places import SCORES, scores_path
+from benchmark.places import SCORES, files_below, scores_path
 from config.errors import InputError, unknown
 from evaluation.bootstrap import RESAMPLES, bootstrap
 from evaluation.comparison import compare_auc, delong_test, pair_scores
@@ -30,6 +30,7 @@ TITLES = {
 }
 _DISTANCE_TITLES = {"mpd": "mPD", "relative_mpd": "relative mPD"}
 _BETTER_WHEN_LOW = ("eer", "ece", "brier", "mpd")
+MAKE_SCORES = "assay evaluate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +144,7 @@ def read_cells(
     if metric not in METRICS:
         raise unknown("metric", metric, METRICS)
     cells = []
-    for path in _score_files(paths):
-        record = ScoreRecord.read(ScoreRecord.beside(path))
-        scores = Protocol.parse(record.protocol).view(record.with_rule(read_scores(path)))
-        if path not in paths and (scores["split"] != "test").any():
-            continue
+    for path, record, scores in read_tables(paths):
         thresholds = thresholds_beside(path, record, threshold_on)
         metrics = evaluate_scores(scores, thresholds)
         notes = record_notes(record)
@@ -156,11 +153,29 @@ def read_cells(
         drawn = bootstrap(scores, [metric], thresholds, resamples=resamples, seed=seed) if intervals else None
         interval = drawn.interval(metric) if drawn else None
         cells.append(Cell(path, record, getattr(metrics, metric), interval, notes))
-    if not cells:
+    return cells
+
+
+def read_tables(paths: Sequence[Path]) -> Iterator[tuple[Path, ScoreRecord, pd.DataFrame]]:
+    """Score tables with their records, as their protocol's metrics take them, one after the other.
+
+    Args:
+        paths: score tables, or folders that hold some of test splits at any depth.
+
+    Raises:
+        InputError: there is none, or a table or record cannot be read.
+    """
+    found = False
+    for path in files_below(paths, SCORES, MAKE_SCORES):
+        record = ScoreRecord.read(ScoreRecord.beside(path))
+        scores = Protocol.parse(record.protocol).view(record.with_rule(read_scores(path)))
+        if path in paths or (scores["split"] == "test").all():
+            found = True
+            yield path, record, scores
+    if not found:
         raise InputError(
             f"no test scores below {', '.join(map(str, paths))}; name the {SCORES} of another split itself"
         )
-    return cells
 
 
 def summary_table(results: Iterable[tuple[str, Measurement]], footnotes: Sequence[str] = ()) -> Table:
@@ -275,18 +290,23 @@ def comparison_table(
 
 
 def thresholds_beside(path: Path, record: ScoreRecord, datasets: Sequence[str]) -> Thresholds | None:
-    """Thresholds from the val scores of some data sets in the same run.
+    """Thresholds from the val scores of some data sets in the same run; None if no data set is named.
+
+    Arguments and errors as for `val_scores_beside`, or errors as for `choose_thresholds`.
+    """
+    return choose_thresholds(val_scores_beside(path, record, datasets)) if datasets else None
+
+
+def val_scores_beside(path: Path, record: ScoreRecord, datasets: Sequence[str]) -> pd.DataFrame:
+    """The val scores of some data sets in the same run, as the protocol's metrics take them.
 
     Args:
         path: score table of a test set.
         record: its record.
-        datasets: data sets that the same weights were scored on in split val; several are taken together.
-
-    Returns:
-        The thresholds; None if no data set is named.
+        datasets: one or several, that the same weights were scored on in split val.
 
     Raises:
-        InputError: there are no such val scores, or they are of other weights, or as for `choose_thresholds`.
+        InputError: there are no such val scores, or they are of other weights.
     """
     tables = []
     for name in datasets:
@@ -297,7 +317,7 @@ def thresholds_beside(path: Path, record: ScoreRecord, datasets: Sequence[str]) 
         if made.weights_sha256 != record.weights_sha256:
             raise InputError(f"{val} holds scores of other weights than {path}")
         tables.append(Protocol.parse(record.protocol).view(made.with_rule(read_scores(val))))
-    return choose_thresholds(pd.concat(tables, ignore_index=True)) if tables else None
+    return pd.concat(tables, ignore_index=True)
 
 
 def metric_title(metric: str) -> str:
@@ -339,20 +359,8 @@ def record_notes(record: ScoreRecord) -> tuple[str, ...]:
     return (*record.notes, f"protocol {record.protocol} v{record.protocol_version}")
 
 
-def _score_files(paths: Sequence[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise InputError(f"no such file or folder: {path}")
-        inside = sorted(path.rglob(SCORES)) if path.is_dir() else [path]
-        if not inside:
-            raise InputError(f"no {SCORES} below {path}; make some with 'assay evaluate'")
-        found += inside
-    return found
-
-
 def _one_score_file(path: Path) -> Path:
-    first, *others = _score_files([path])
+    first, *others = files_below([path], SCORES, MAKE_SCORES)
     if others:
         raise InputError(f"{path} holds several score tables; name one, such as {first}")
     return first
