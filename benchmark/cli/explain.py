@@ -9,6 +9,8 @@ from benchmark.cli.options import Assignments, Data, Device, Landmarks, Plugin, 
 
 app = typer.Typer(no_args_is_help=True, help="Pictures of what happens to faces, and of what detectors make of them.")
 
+RUNS = "Run folders, evaluation folders, or"
+Picture = Annotated[Path, typer.Option(help="The picture: .png, .jpg or .svg.")]
 Profile = Annotated[str, typer.Option(help="Preprocessing profile.")]
 
 
@@ -22,7 +24,7 @@ def pseudofakes(
     train: Annotated[str | None, typer.Option(help="Instead, faces of this preprocessed data set.")] = None,
     data: Data = Path("data"),
     profile: Profile = "dfb",
-    out: Annotated[Path, typer.Option(help="The picture: .png, .jpg or .svg.")] = Path("pseudofakes.png"),
+    out: Picture = Path("pseudofakes.png"),
     rows: Annotated[int, typer.Option(min=1, help="Faces of each composition.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 0,
     overrides: Assignments = None,
@@ -59,7 +61,7 @@ def cam(
     profile: Profile = "dfb",
     detector: Annotated[str | None, typer.Option(help="Detector of weights that do not say it themselves.")] = None,
     overrides: Assignments = None,
-    out: Annotated[Path, typer.Option(help="The picture: .png, .jpg or .svg.")] = Path("cam.png"),
+    out: Picture = Path("cam.png"),
     device: Device = "auto",
     plugin: Plugin = None,
 ) -> None:
@@ -83,3 +85,73 @@ def cam(
         device=device,
     )
     show(sheet.figure(), out, [sheet.table()], make_console())
+
+
+@app.command()
+def embed(
+    features: Annotated[list[Path], typer.Argument(help=f"{RUNS} feature files (features.parquet).")],
+    most: Annotated[int, typer.Option(min=1, help="Faces of each file, drawn evenly by class.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of faces and of t-SNE.")] = 0,
+    out: Picture = Path("embed.png"),
+) -> None:
+    """Features of faces in a plane, by t-SNE; and how far reals and fakes lie apart, as a number."""
+    from benchmark.explain.embed import draw_embedded, embedding_table
+    from benchmark.explain.embed import embed as lay_out
+    from benchmark.explain.show import show
+    from evaluation.plots.style import check_form
+
+    check_form(out)
+    found = lay_out(features, seed=seed, most=most)
+    show(draw_embedded(found, seed), out, [embedding_table(found)], make_console())
+
+
+@app.command()
+def confidence(
+    scores: Annotated[list[Path], typer.Argument(help=f"{RUNS} score tables (scores.parquet).")],
+    out: Picture = Path("confidence.png"),
+) -> None:
+    """How P(fake), and log(p / (1 - p)), are spread over real and over fake frames."""
+    from benchmark.explain.confidence import confidence_table, read_confidence
+    from benchmark.explain.show import show
+    from evaluation.plots.explanations import confidence_rows
+    from evaluation.plots.style import check_form
+
+    check_form(out)
+    sets = read_confidence(scores)
+    show(confidence_rows(sets), out, [confidence_table(sets)], make_console())
+
+
+@app.command()
+def robustness(
+    perturbed: Annotated[list[Path], typer.Argument(help=f"{RUNS} tables of perturbed scores (perturbed.parquet).")],
+    metric: Annotated[str, typer.Option(help="frame_auc, video_auc, or another of assay table.")] = "frame_auc",
+    relative: Annotated[bool, typer.Option("--relative", help="Change as a share of the clean crops' value.")] = False,
+    out: Picture = Path("robustness.png"),
+) -> None:
+    """A metric by level of each perturbation, from the clean crops on."""
+    from benchmark.explain.robustness import draw_robustness, levels_table, read_robustness
+    from benchmark.explain.show import show
+    from evaluation.plots.style import check_form
+
+    check_form(out)
+    found = read_robustness(perturbed, metric, relative)
+    show(draw_robustness(found, metric, relative), out, [levels_table(found, metric, relative)], make_console())
+
+
+@app.command()
+def errors(
+    scores: Annotated[list[Path], typer.Argument(help=f"{RUNS} score tables (scores.parquet).")],
+    threshold_on: Annotated[
+        list[str], typer.Option(help="Data set trained on, whose val scores choose the threshold; repeatable.")
+    ],
+    level: Annotated[str, typer.Option(help="frame or video.")] = "frame",
+    out: Picture = Path("errors.png"),
+) -> None:
+    """Reals called fake and fakes called real, at the threshold where val errs equally on both."""
+    from benchmark.explain.errors import draw_errors, errors_table, read_errors
+    from benchmark.explain.show import show
+    from evaluation.plots.style import check_form
+
+    check_form(out)
+    found = read_errors(scores, threshold_on, level)
+    show(draw_errors(found, threshold_on, level), out, [errors_table(found, threshold_on, level)], make_console())

@@ -171,7 +171,9 @@ def _see(name: str, trained: Trained, rows: pd.DataFrame) -> Seen:
     inputs = np.stack([to_network_input(face.image, size, config.mean, config.std) for face in faces])
     images = torch.from_numpy(inputs).to(on, memory_format=torch.channels_last)
     points = [
-        to_network_landmark(face.landmark, *face.image.shape[:2], size) for face in faces if face.landmark is not None
+        to_network_landmark(face.landmark, face.image.shape[0], face.image.shape[1], size)
+        for face in faces
+        if face.landmark is not None
     ]
     landmarks = torch.from_numpy(np.stack(points)).to(on) if points else None
     return Seen(name, faces, *grad_cam(trained.detector, images, landmarks), trained.notes)

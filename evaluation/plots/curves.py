@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
@@ -74,23 +75,33 @@ def score_histogram(real: NDArray[np.float64], fake: NDArray[np.float64], title:
     with styled():
         figure = new_figure(5.6, 3.2)
         axes = figure.add_subplot()
-        edges = np.linspace(0, 1, bins + 1)
-        for name, scores, colour in (("real", real, REAL_COLOUR), ("fake", fake, FAKE_COLOUR)):
-            share = np.histogram(scores, edges)[0] / max(len(scores), 1)
-            look: dict[str, Any] = {
-                "facecolor": colour,
-                "edgecolor": colour,
-                "hatch": "////" if name == "fake" else None,
-            }
-            axes.stairs(share, edges, fill=True, alpha=0.30, linewidth=0, **look)
-            axes.stairs(share, edges, color=colour, linewidth=1.6, label=f"{name} ({len(scores):,})")
-        axes.axvline(0.5, color="#8C8C8C", linewidth=0.9, linestyle=(0, (2, 2)))
+        draw_shares(axes, real, fake, np.linspace(0, 1, bins + 1), 0.5)
         axes.set(xlim=(0, 1), xlabel="Score, P(fake)", ylabel="Share of the class")
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.grid(axis="x", visible=False)
-        plain(axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2))
         set_title(axes, title, pad=24)
     return figure
+
+
+def draw_shares(
+    axes: Axes, real: NDArray[np.float64], fake: NDArray[np.float64], edges: NDArray[np.float64], border: float
+) -> None:
+    """Draw how the values of both classes are spread over bins, each as shares of its own class.
+
+    Args:
+        axes: where.
+        real: (N,) values of the reals.
+        fake: (M,) values of the fakes.
+        edges: (K + 1,) of the bins.
+        border: a line between what speaks for real and for fake.
+    """
+    for name, values, colour in (("real", real, REAL_COLOUR), ("fake", fake, FAKE_COLOUR)):
+        share = np.histogram(values, edges)[0] / max(len(values), 1)
+        look: dict[str, Any] = {"facecolor": colour, "edgecolor": colour, "hatch": "////" if name == "fake" else None}
+        axes.stairs(share, edges, fill=True, alpha=0.30, linewidth=0, **look)
+        axes.stairs(share, edges, color=colour, linewidth=1.6, label=f"{name} ({len(values):,})")
+    axes.axvline(border, color="#8C8C8C", linewidth=0.9, linestyle=(0, (2, 2)))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.grid(axis="x", visible=False)
+    plain(axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2))
 
 
 def timeline(

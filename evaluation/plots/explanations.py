@@ -1,13 +1,39 @@
-"""Figures that explain scores: heat maps over faces."""
+"""Figures that explain scores: heat maps over faces, confidence, errors, robustness, features in a plane."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle, zip_longest
+from typing import Any, Literal
 
 import cv2
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
+
+from evaluation.plots.curves import draw_shares
+from evaluation.plots.style import (
+    COLOURS,
+    DASHES,
+    FAKE_COLOUR,
+    HATCHES,
+    MARKERS,
+    REAL_COLOUR,
+    new_figure,
+    plain,
+    set_caption,
+    set_title,
+    styled,
+    wrapped,
+)
 
 HEAT_MAP = "inferno"  # its brightness rises with the heat, so that it reads in grey as well
 HEAT_SHARE = 0.6  # of the heat's colour over the face
 LINE_AT = 0.5
+LOGIT_BINS = 25
+REAL = "real"
 
 
 def heat_overlay(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -27,3 +53,240 @@ def heat_overlay(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray
     mixed = (HEAT_SHARE * colour + (1 - HEAT_SHARE) * grey).round().astype(np.uint8)
     around, _ = cv2.findContours((fine > LINE_AT).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(mixed, around, -1, (255, 255, 255), max(1, width // 128))
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """The scores of a detector on a test set.
+
+    Attributes:
+        name: of both.
+        real: (N,) P(fake) of the reals.
+        fake: (M,) P(fake) of the fakes.
+    """
+
+    name: str
+    real: NDArray[np.float64]
+    fake: NDArray[np.float64]
+
+    def saturated(self) -> int:
+        """How many scores are exactly 0 or 1, so that their logits do not differ by a finite number."""
+        return int(sum(((scores == 0) | (scores == 1)).sum() for scores in (self.real, self.fake)))
+
+
+def confidence_rows(sets: Sequence[Confidence]) -> Figure:
+    """A row for each set: how P(fake) is spread over its classes, and beside it log(p / (1 - p)).
+
+    The latter is the difference of the logits of fake and real. Scores of exactly 0 or 1 are in bins of their own at
+    the ends, under -inf and inf.
+    """
+    with styled():
+        figure = new_figure(8.4, 2.75 * len(sets))
+        for part, one in zip(figure.subfigures(len(sets), 1, squeeze=False)[:, 0], sets, strict=True):
+            left, right = part.subplots(1, 2)
+            draw_shares(left, one.real, one.fake, np.linspace(0, 1, 26), 0.5)
+            left.set(xlim=(0, 1), xlabel="Score p = P(fake)", ylabel="Share of the class")
+            _draw_logits(right, one)
+            plain(part.suptitle(one.name, x=0.01, ha="left", fontsize=10, fontweight="bold"))
+    return figure
+
+
+def _draw_logits(axes: Axes, one: Confidence) -> None:
+    """The spread of log(p / (1 - p)), with a bin at each end for what is not finite."""
+    with np.errstate(divide="ignore"):
+        real, fake = (np.log(scores) - np.log1p(-scores) for scores in (one.real, one.fake))
+    both = np.concatenate([real, fake])
+    finite = both[np.isfinite(both)]
+    low, high = (float(np.floor(finite.min())), float(np.ceil(finite.max()))) if finite.size else (-1.0, 1.0)
+    high = max(high, low + 1)
+    width = (high - low) / LOGIT_BINS
+    ends = {
+        place: value for place, value in ((low - 1.5 * width, -np.inf), (high + 1.5 * width, np.inf)) if value in both
+    }
+    outer = [place + side * width / 2 for place in ends for side in (-1, 1)]
+    edges = np.sort([*np.linspace(low, high, LOGIT_BINS + 1), *outer])
+    at_ends = [scores.clip(low - 1.5 * width, high + 1.5 * width) for scores in (real, fake)]
+    draw_shares(axes, at_ends[0], at_ends[1], edges, 0.0)
+    ticks = {tick: f"{tick:g}" for tick in axes.get_xticks().tolist() if low <= tick <= high}
+    ticks |= {place: f"{value:g}".replace("inf", "\u221e").replace("-", "\u2212") for place, value in ends.items()}
+    axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.set(xlabel="Logit of fake \u2212 logit of real, log(p / (1 \u2212 p))")
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Misclassified shares of a detector on some test sets.
+
+    Attributes:
+        name: of the detector.
+        real: for each test set the share of the reals, in [0, 1]; None where there is none.
+        fake: for each test set the share of the fakes.
+    """
+
+    name: str
+    real: Sequence[float | None]
+    fake: Sequence[float | None]
+
+
+def error_bars(sets: Sequence[str], detectors: Sequence[Errors], caption: str = "") -> Figure:
+    """Reals called fake to the left, fakes called real to the right, a bar for each detector on each test set.
+
+    Args:
+        sets: names of the test sets, from top to bottom.
+        detectors: one or more.
+        caption: what stands below.
+
+    Raises:
+        ValueError: a detector has not as many shares as there are sets.
+    """
+    with styled():
+        thick = 0.2  # inches
+        lines = -(-len(detectors) // 3) + len(wrapped(caption, 7.4))
+        figure = new_figure(7.4, 0.85 + len(sets) * (thick * len(detectors) + 0.16) + 0.16 * lines)
+        sides = figure.subplots(1, 2, sharey=True)
+        step = 1 / (len(detectors) + 0.8)
+        for axes, kind in zip(sides, ("real", "fake"), strict=True):
+            looks = zip(cycle(COLOURS), cycle(HATCHES), strict=False)
+            for number, (one, (colour, hatch)) in enumerate(zip(detectors, looks, strict=False)):
+                shares: Sequence[float | None] = getattr(one, kind)
+                places = np.arange(len(sets)) + (number - (len(detectors) - 1) / 2) * step
+                look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+                axes.barh(places, [share or 0.0 for share in shares], step * 0.9, alpha=0.6, label=one.name, **look)
+                for place, share in zip(places, shares, strict=True):
+                    said = "\u2013" if share is None else f"{share:.1%}"
+                    axes.annotate(
+                        said,
+                        (share or 0.0, place),
+                        (4 if kind == "fake" else -4, 0),
+                        textcoords="offset points",
+                        fontsize=7.5,
+                        va="center",
+                        ha="left" if kind == "fake" else "right",
+                    )
+            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axes.grid(axis="y", visible=False)
+            axes.set(xlim=(0, 1.12) if kind == "fake" else (1.12, 0), xticks=np.linspace(0, 1, 5))
+        sides[0].set(xlabel="Reals called fake", ylim=(len(sets) - 0.5, -0.5))
+        sides[1].set(xlabel="Fakes called real")
+        sides[0].set_yticks(range(len(sets)), sets)
+        for label in sides[0].get_yticklabels():
+            plain(label)
+        _share_legend(figure, "outside upper left", 3)
+        set_caption(figure, caption)
+    return figure
+
+
+@dataclass(frozen=True, slots=True)
+class LevelCurve:
+    """A metric of a detector by level of a perturbation.
+
+    Attributes:
+        name: of the detector.
+        perturbation: its name.
+        levels: ascending; 0 is the clean crop.
+        means: for each level the mean over the draws; None where there is none.
+        deviations: for each level the standard deviation over the draws; None for a single one.
+    """
+
+    name: str
+    perturbation: str
+    levels: Sequence[int]
+    means: Sequence[float | None]
+    deviations: Sequence[float | None]
+
+
+def level_panels(curves: Sequence[LevelCurve], axis: str, caption: str = "") -> Figure:
+    """A panel for each perturbation, a line for each detector, and a band for the deviation over draws.
+
+    Args:
+        curves: in any order; a detector has one look in all panels.
+        axis: what the metric is.
+        caption: what stands below.
+    """
+    kinds, names = (
+        list(dict.fromkeys(found)) for found in zip(*((c.perturbation, c.name) for c in curves), strict=True)
+    )
+    with styled():
+        columns = min(3, len(kinds))
+        rows = -(-len(kinds) // columns)
+        width = max(4.4, 2.9 * columns)
+        figure = new_figure(width, 2.5 * rows + 0.2 * len(names) + 0.16 * len(wrapped(caption, width)) + 0.2)
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+        looks = dict(zip(names, zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False), strict=False))
+        for axes, kind in zip_longest(grid.flat, kinds):
+            if kind is None:
+                axes.set_axis_off()
+                continue
+            for curve in (one for one in curves if one.perturbation == kind):
+                _draw_levels(axes, curve, *looks[curve.name])
+            set_title(axes, kind, pad=6)
+            axes.set_xticks(range(max(max(one.levels) for one in curves if one.perturbation == kind) + 1))
+            axes.set_xlabel("Level")
+        for axes in grid[:, 0]:
+            axes.set_ylabel(axis)
+        _share_legend(figure, "outside upper left")
+        set_caption(figure, caption)
+    return figure
+
+
+def _draw_levels(axes: Axes, curve: LevelCurve, colour: str, dash: Any, marker: str) -> None:
+    levels, means = np.array(curve.levels), np.array(curve.means, float)
+    spread = np.array([0.0 if value is None else value for value in curve.deviations])
+    axes.fill_between(levels, means - spread, means + spread, color=colour, alpha=0.2, linewidth=0)
+    axes.plot(levels, means, color=colour, linestyle=dash, marker=marker, ms=4, linewidth=1.6, label=curve.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Features of faces in a plane.
+
+    Attributes:
+        title: whose features of which test set.
+        points: (N, 2).
+        methods: (N,) what made each; `REAL` for reals.
+    """
+
+    title: str
+    points: NDArray[np.floating]
+    methods: NDArray[np.object_]
+
+
+def embedding_panels(embeddings: Sequence[Embedding], caption: str = "") -> Figure:
+    """A panel for each embedding: reals and fakes by colour, methods by marker; distances have no unit.
+
+    Args:
+        embeddings: one or more.
+        caption: what stands below.
+    """
+    methods = sorted({name for one in embeddings for name in one.methods}, key=lambda name: (name != REAL, name))
+    with styled():
+        columns = min(2, len(embeddings))
+        rows = -(-len(embeddings) // columns)
+        width = 4.4 * columns + 1.9
+        figure = new_figure(width, 4.4 * rows + 0.16 * len(wrapped(caption, width)) + 0.1)
+        grid = figure.subplots(rows, columns, squeeze=False)
+        looks = dict(zip(methods, cycle(MARKERS), strict=False))
+        for axes, one in zip_longest(grid.flat, embeddings):
+            axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
+            if one is None:
+                axes.set_axis_off()
+                continue
+            for method in (name for name in methods if name in set(one.methods)):
+                x, y = one.points[one.methods == method].T
+                colour, filled = (REAL_COLOUR, "none") if method == REAL else (FAKE_COLOUR, FAKE_COLOUR)
+                look: dict[str, Any] = {"marker": looks[method], "edgecolors": colour, "facecolors": filled}
+                axes.scatter(x, y, s=16, linewidths=0.8, alpha=0.7, label=method, **look)
+            set_title(axes, one.title, pad=6)
+        _share_legend(figure, "outside right upper")
+        set_caption(figure, caption)
+    return figure
+
+
+def _share_legend(
+    figure: Figure, place: Literal["outside upper left", "outside right upper"], columns: int = 1
+) -> None:
+    """One legend for all panels, each name once."""
+    named = {
+        label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    plain(figure.legend(list(named.values()), list(named), loc=place, ncols=columns))

@@ -1,7 +1,6 @@
 """Figures of samples: face crops, the steps of a pseudo-fake, faces in a picture."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from evaluation.plots.style import FAKE_COLOUR, INK, REAL_COLOUR, new_figure, plain, set_title, styled
+from evaluation.plots.style import (
+    FAKE_COLOUR,
+    INK,
+    REAL_COLOUR,
+    new_figure,
+    plain,
+    set_caption,
+    set_title,
+    styled,
+    wrapped,
+)
 
 
 def crop_sheet(
@@ -88,8 +97,7 @@ def step_sheet(groups: Sequence[StepRows], steps: Sequence[str], caption: str = 
         heights = [(1.36 if group.below else 1.22) * len(group.images) + 0.45 for group in groups]
         heights[0] += 0.1 * max(step.count("\n") for step in steps)
         width = 1.22 * len(steps) + 1.0
-        lines = textwrap.wrap(caption, int(18 * width))  # letters of its size on an inch
-        figure = new_figure(width, sum(heights) + 0.05 + 0.15 * len(lines))
+        figure = new_figure(width, sum(heights) + 0.05 + 0.15 * len(wrapped(caption, width)))
         parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=heights)
         for part, group in zip(parts[:, 0], groups, strict=True):
             plain(part.suptitle(group.title, x=0.01, ha="left", fontsize=9, fontweight="bold"))
@@ -109,8 +117,7 @@ def step_sheet(groups: Sequence[StepRows], steps: Sequence[str], caption: str = 
             for row, lines_below in zip(grid, group.below, strict=False):
                 for axes, line in zip(row[1:], lines_below, strict=True):
                     plain(axes.text(0.5, -0.03, line, ha="center", va="top", fontsize=7, transform=axes.transAxes))
-        if lines:
-            plain(figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=6.5, color=INK))
+        set_caption(figure, caption)
     return figure
 
 

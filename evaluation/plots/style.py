@@ -5,6 +5,7 @@ The figures are matplotlib objects without a window or global state, and give th
 """
 
 import io
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,8 @@ BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "
 REAL_COLOUR, FAKE_COLOUR = BLUE, VERMILION
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#444444")
 DASHES = ("-", "--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
+HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----")
+MARKERS = "osD^vPX<>*p"
 INK, FAINT = "#333333", "#D9D9D9"
 
 _STYLE: dict[str, Any] = {
@@ -68,6 +71,18 @@ def set_title(axes: Axes, title: str, pad: float = 10) -> None:
     """Head a plot; an empty title leaves it without."""
     if title:
         plain(axes.set_title(title, loc="left", fontsize=10, fontweight="bold", pad=pad))
+
+
+def wrapped(caption: str, width: float) -> list[str]:
+    """The lines of a caption below a figure of some width in inches."""
+    return textwrap.wrap(caption, int(18 * width))  # letters of its size on an inch
+
+
+def set_caption(figure: Figure, caption: str) -> None:
+    """Write small lines below a figure, as wide as it is; an empty caption leaves it without."""
+    if caption:
+        lines = wrapped(caption, figure.get_figwidth())
+        plain(figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=6.5, color=INK))
 
 
 def plain(drawn: Text | Legend) -> None:

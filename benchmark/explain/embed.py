@@ -1,0 +1,144 @@
+"""`assay explain embed`: features of faces in a plane, by t-SNE, and how far reals and fakes lie apart before that."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
+
+from benchmark.leaderboard import run_name
+from benchmark.places import FEATURES, SCORES, files_below
+from config.errors import InputError
+from config.perturbation import CLEAN
+from evaluation.features import Features, read_features
+from evaluation.plots.explanations import REAL, Embedding, embedding_panels
+from evaluation.scores import ScoreRecord
+from evaluation.tables import Column, Table
+
+MAKE_FEATURES = "assay evaluate ... --features"
+PERPLEXITY = 30.0
+FEWEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Features of a detector on a test set, laid out in a plane.
+
+    Attributes:
+        embedding: the points.
+        of: how many faces the file holds, of which those shown were drawn.
+        dimension: numbers of a feature.
+        perplexity: of t-SNE.
+        silhouette: of reals and fakes, between -1 and 1, by the distances of the features themselves; None if one of
+            the classes is missing.
+    """
+
+    embedding: Embedding
+    of: int
+    dimension: int
+    perplexity: float
+    silhouette: float | None
+
+
+def embed_figure(features: Path, *more: Path, seed: int = 0, most: int = 1000) -> Figure:
+    """A panel for each feature file; arguments and errors as for `embed`."""
+    return draw_embedded(embed([features, *more], seed=seed, most=most), seed)
+
+
+def embed(paths: Sequence[Path], *, seed: int = 0, most: int = 1000) -> list[Embedded]:
+    """Lay out the features of the clean crops by t-SNE (van der Maaten and Hinton, JMLR 2008) from their PCA.
+
+    Args:
+        paths: feature files, or folders that hold some at any depth.
+        seed: of the choice of faces and of t-SNE.
+        most: faces of each file, drawn evenly from the reals and from each manipulation.
+
+    Raises:
+        InputError: there is no feature file, one cannot be read, or it holds too few faces.
+    """
+    return [_embed(path, seed, most) for path in _without_perturbed(files_below(paths, FEATURES, MAKE_FEATURES), paths)]
+
+
+def draw_embedded(embedded: Sequence[Embedded], seed: int) -> Figure:
+    """The panels, with a caption that says how they came about."""
+    perplexities = ", ".join(f"{value:g}" for value in sorted({one.perplexity for one in embedded}))
+    caption = (
+        f"t-SNE of the features of clean crops, from their first two principal components, perplexity {perplexities}, "
+        f"seed {seed}. Which points lie near each other says something; sizes of clusters and gaps between them do not."
+    )
+    return embedding_panels([one.embedding for one in embedded], caption)
+
+
+def embedding_table(embedded: Sequence[Embedded]) -> Table:
+    """How far reals and fakes lie apart in the space of the features."""
+    return Table(
+        caption="Silhouette of reals and fakes in the space of the features: 1 apart, 0 mixed",
+        row_header="Detector and test set",
+        rows=tuple(one.embedding.title for one in embedded),
+        columns=(
+            Column("silhouette", None),
+            Column("faces shown", None, format=".0f"),
+            Column("of", None, format=".0f"),
+            Column("dimensions", None, format=".0f"),
+        ),
+        values=tuple(
+            (one.silhouette, float(len(one.embedding.points)), float(one.of), float(one.dimension)) for one in embedded
+        ),
+    )
+
+
+def _embed(path: Path, seed: int, most: int) -> Embedded:
+    features = _clean(read_features(path))
+    kinds = np.where(features.rows["label"] == 1, features.rows["method"].astype(str), REAL).astype(object)
+    chosen = drawn_evenly(kinds, most, np.random.default_rng(seed))
+    if len(chosen) < FEWEST:
+        raise InputError(f"{path}: t-SNE needs the features of at least {FEWEST} faces, not of {len(chosen)}")
+    values, kinds = features.values[chosen], kinds[chosen]
+    perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
+    layout = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(values)
+    is_real = kinds == REAL
+    apart = float(silhouette_score(values, is_real)) if 0 < is_real.sum() < len(values) else None
+    return Embedded(Embedding(_title(path), layout, kinds), len(features.values), values.shape[1], perplexity, apart)
+
+
+def drawn_evenly(kinds: npt.NDArray[np.object_], most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """At most so many positions, as many of each kind as can be; a kind with fewer leaves its share to the others.
+
+    Args:
+        kinds: (N,) names.
+        most: how many.
+        rng: of the draws.
+
+    Returns:
+        Positions, ascending.
+    """
+    ranks = np.empty(len(kinds), np.int64)
+    for name in dict.fromkeys(kinds):
+        of_kind = np.flatnonzero(kinds == name)
+        ranks[of_kind] = rng.permutation(len(of_kind))
+    # By rank within its kind: all firsts, all seconds, ... The sort is stable, so that kinds stay in their order.
+    return np.sort(np.argsort(ranks, kind="stable")[:most])
+
+
+def _clean(features: Features) -> Features:
+    """Those of the crops as they are stored."""
+    clean = (features.rows["perturbation"] == CLEAN).to_numpy()
+    return Features(features.rows[clean], features.values[clean])
+
+
+def _without_perturbed(found: Sequence[Path], given: Sequence[Path]) -> list[Path]:
+    """Of the files below folders those beside a score table; perturbed scores have the clean crops' once more."""
+    return [path for path in found if path in given or path.with_name(SCORES).is_file()]
+
+
+def _title(path: Path) -> str:
+    """The detector and test set, if the record beside a feature file says so; else the path."""
+    scores = path.with_name(SCORES)
+    record = ScoreRecord.beside(scores)
+    if not record.is_file():
+        return str(path)
+    return f"{run_name(scores, ScoreRecord.read(record))} on {path.parent.name}"
