@@ -87,7 +87,9 @@ def confidence_rows(sets: Sequence[Confidence]) -> Figure:
             draw_shares(left, one.real, one.fake, np.linspace(0, 1, 26), 0.5)
             left.set(xlim=(0, 1), xlabel="Score p = P(fake)", ylabel="Share of the class")
             _draw_logits(right, one)
-            plain(part.suptitle(one.name, x=0.01, ha="left", fontsize=10, fontweight="bold"))
+            number = one.saturated()
+            said = f"   {number:,} of {one.real.size + one.fake.size:,} scores are exactly 0 or 1" if number else ""
+            plain(part.suptitle(one.name + said, x=0.01, ha="left", fontsize=10, fontweight="bold"))
     return figure
 
 
@@ -107,9 +109,10 @@ def _draw_logits(axes: Axes, one: Confidence) -> None:
     edges = np.sort([*np.linspace(low, high, LOGIT_BINS + 1), *outer])
     at_ends = [scores.clip(low - 1.5 * width, high + 1.5 * width) for scores in (real, fake)]
     draw_shares(axes, at_ends[0], at_ends[1], edges, 0.0)
-    ticks = {tick: f"{tick:g}" for tick in axes.get_xticks().tolist() if low <= tick <= high}
-    ticks |= {place: f"{value:g}".replace("inf", "\u221e").replace("-", "\u2212") for place, value in ends.items()}
-    axes.set_xticks(list(ticks), list(ticks.values()))
+    ticks = {place: f"{value:g}".replace("inf", "\u221e") for place, value in ends.items()}
+    inner = [tick for tick in axes.get_xticks().tolist() if low <= tick <= high]
+    ticks |= {tick: f"{tick:g}" for tick in inner if all(abs(tick - end) > 3 * width for end in ends)}
+    axes.set_xticks(list(ticks), [text.replace("-", "\u2212") for text in ticks.values()])
     axes.set(xlabel="Logit of fake \u2212 logit of real, log(p / (1 \u2212 p))")
 
 
@@ -165,7 +168,10 @@ def error_bars(sets: Sequence[str], detectors: Sequence[Errors], caption: str = 
                     )
             axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.grid(axis="y", visible=False)
-            axes.set(xlim=(0, 1.12) if kind == "fake" else (1.12, 0), xticks=np.linspace(0, 1, 5))
+            axes.set(xlim=(0, 1.22) if kind == "fake" else (1.22, 0), xticks=np.linspace(0, 1, 5))
+            axes.tick_params(axis="y", length=0)
+        sides[0].spines["left"].set_visible(False)
+        sides[0].spines["right"].set_visible(True)
         sides[0].set(xlabel="Reals called fake", ylim=(len(sets) - 0.5, -0.5))
         sides[1].set(xlabel="Fakes called real")
         sides[0].set_yticks(range(len(sets)), sets)
@@ -210,7 +216,9 @@ def level_panels(curves: Sequence[LevelCurve], axis: str, caption: str = "") -> 
         columns = min(3, len(kinds))
         rows = -(-len(kinds) // columns)
         width = max(4.4, 2.9 * columns)
-        figure = new_figure(width, 2.5 * rows + 0.2 * len(names) + 0.16 * len(wrapped(caption, width)) + 0.2)
+        abreast = max(1, int(width / 2.9))
+        above, below = 0.2 * -(-len(names) // abreast), 0.16 * len(wrapped(caption, width))
+        figure = new_figure(width, 2.5 * rows + above + below + 0.2)
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
         looks = dict(zip(names, zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False), strict=False))
         for axes, kind in zip_longest(grid.flat, kinds):
@@ -224,7 +232,7 @@ def level_panels(curves: Sequence[LevelCurve], axis: str, caption: str = "") -> 
             axes.set_xlabel("Level")
         for axes in grid[:, 0]:
             axes.set_ylabel(axis)
-        _share_legend(figure, "outside upper left")
+        _share_legend(figure, "outside upper left", abreast)
         set_caption(figure, caption)
     return figure
 
@@ -268,14 +276,16 @@ def embedding_panels(embeddings: Sequence[Embedding], caption: str = "") -> Figu
         looks = dict(zip(methods, cycle(MARKERS), strict=False))
         for axes, one in zip_longest(grid.flat, embeddings):
             axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
+            axes.spines[:].set_visible(True)
             if one is None:
                 axes.set_axis_off()
                 continue
             for method in (name for name in methods if name in set(one.methods)):
                 x, y = one.points[one.methods == method].T
-                colour, filled = (REAL_COLOUR, "none") if method == REAL else (FAKE_COLOUR, FAKE_COLOUR)
-                look: dict[str, Any] = {"marker": looks[method], "edgecolors": colour, "facecolors": filled}
-                axes.scatter(x, y, s=16, linewidths=0.8, alpha=0.7, label=method, **look)
+                look: dict[str, Any] = {"facecolors": FAKE_COLOUR, "linewidths": 0}
+                if method == REAL:  # rings on top, which the fakes neither hide nor look like in grey
+                    look = {"facecolors": "none", "edgecolors": REAL_COLOUR, "linewidths": 1.1, "zorder": 3}
+                axes.scatter(x, y, s=18, marker=looks[method], alpha=0.8, label=method, **look)
             set_title(axes, one.title, pad=6)
         _share_legend(figure, "outside right upper")
         set_caption(figure, caption)

@@ -94,8 +94,8 @@ def step_sheet(groups: Sequence[StepRows], steps: Sequence[str], caption: str = 
         if len(group.labels) != len(group.images) or any(len(row) != len(steps) for row in group.images):
             raise ValueError(f"'{group.title}' needs a label for each row, and {len(steps)} images in it")
     with styled():
-        heights = [(1.36 if group.below else 1.22) * len(group.images) + 0.45 for group in groups]
-        heights[0] += 0.1 * max(step.count("\n") for step in steps)
+        above = 0.45 + 0.1 * max(step.count("\n") for step in steps)
+        heights = [(1.36 if group.below else 1.22) * len(group.images) + above for group in groups]
         width = 1.22 * len(steps) + 1.0
         figure = new_figure(width, sum(heights) + 0.05 + 0.15 * len(wrapped(caption, width)))
         parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=heights)
