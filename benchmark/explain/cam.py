@@ -21,9 +21,11 @@ from evaluation.plots.explanations import LINE_AT, heat_overlay
 from evaluation.plots.sheets import StepRows, step_sheet
 from evaluation.tables import Column, Table
 from preprocessing.margins import tight_crop
-from preprocessing.operators import to_network_input, to_network_landmark
+from preprocessing.operators import to_network_landmark, to_network_size
 from preprocessing.samples import BrokenSampleError, FaceSet, Sample, open_faces
 from preprocessing.store import FaceStore, mask_key
+from preprocessing.tensors import to_network
+from training.pseudofakes.partners import landmarks_of
 
 NAME_WIDTH = 20  # letters of a line above an image
 LABEL_WIDTH = 19  # and beside it
@@ -155,7 +157,7 @@ def cam_sheet(
         trained = load_detector(path, detector_name, overrides, device)
         if not seen:
             faces = open_faces(data, [dataset], split, profile=profile, compression=trained.config.compression)
-            rows = chosen_faces(faces, per_class, seed)
+            rows = chosen_faces(faces.rows, per_class, seed)
         try:
             seen.append(_see(_name(path, trained), trained, rows))
         except BrokenSampleError as error:
@@ -167,16 +169,12 @@ def _see(name: str, trained: Trained, rows: pd.DataFrame) -> Seen:
     """What a detector makes of the faces of some rows, which it sees as in an evaluation."""
     config = trained.config
     faces = [_as_seen(face, config) for face in _read(rows, config.with_landmark)]
-    size, on = config.resolution, trained.device
-    inputs = np.stack([to_network_input(face.image, size, config.mean, config.std) for face in faces])
-    images = torch.from_numpy(inputs).to(on, memory_format=torch.channels_last)
-    points = [
-        to_network_landmark(face.landmark, face.image.shape[0], face.image.shape[1], size)
-        for face in faces
-        if face.landmark is not None
-    ]
-    landmarks = torch.from_numpy(np.stack(points)).to(on) if points else None
-    return Seen(name, faces, *grad_cam(trained.detector, images, landmarks), trained.notes)
+    batch = {"image": np.stack([to_network_size(face.image, config.resolution) for face in faces])}
+    if config.with_landmark:
+        batch["landmark"] = np.stack([_landmark(face, config.resolution) for face in faces])
+    data = to_network({key: torch.from_numpy(value) for key, value in batch.items()}, config, trained.device)
+    maps, prob = grad_cam(trained.detector, data["image"], data.get("landmark"))
+    return Seen(name, faces, maps, prob, trained.notes)
 
 
 def _read(rows: pd.DataFrame, with_landmark: bool) -> Iterator[Sample]:
@@ -190,6 +188,12 @@ def _read(rows: pd.DataFrame, with_landmark: bool) -> Iterator[Sample]:
 
 def _as_seen(face: Sample, config: DetectorConfig) -> Sample:
     return face if face.box is None else tight_crop(face, [config.margins.test] * 4)
+
+
+def _landmark(face: Sample, resolution: int) -> npt.NDArray[np.float32]:
+    """Landmarks of a face that was read with them, where the network's input has them."""
+    height, width = face.image.shape[:2]
+    return to_network_landmark(landmarks_of(face), height, width, resolution)
 
 
 def _name(weights: Path, trained: Trained) -> str:

@@ -84,15 +84,14 @@ def stored_faces(data: Path, dataset: str, profile: str) -> FaceSet:
     return open_faces(data, [dataset], "train", profile=profile, frames=1, with_landmark=True, labels=(0,))
 
 
-def chosen_faces(faces: FaceSet, per_class: int, seed: int) -> pd.DataFrame:
+def chosen_faces(rows: pd.DataFrame, per_class: int, seed: int) -> pd.DataFrame:
     """Rows of some faces of each class, reals first, then each manipulation in the order of the data set.
 
     Args:
-        faces: to choose from.
+        rows: manifest rows of faces.
         per_class: videos of each class, drawn evenly; of each the face of its middle frame.
         seed: of the draws; of classes with equally many videos those in the same places are drawn.
     """
-    rows = faces.rows
     kind = rows["method"].astype(str).where(rows["label"] == 1, "")
     chosen = []
     for name in sorted(kind.unique(), key=lambda name: (name != "", kind.tolist().index(name))):
