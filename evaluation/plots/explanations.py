@@ -142,6 +142,9 @@ def error_bars(sets: Sequence[str], detectors: Sequence[Errors], caption: str = 
     Raises:
         ValueError: a detector has not as many shares as there are sets.
     """
+    for one in detectors:
+        if not len(one.real) == len(one.fake) == len(sets):
+            raise ValueError(f"'{one.name}' needs a share, or None, for each of {len(sets)} sets")
     with styled():
         thick = 0.2  # inches
         lines = -(-len(detectors) // 3) + len(wrapped(caption, 7.4))
