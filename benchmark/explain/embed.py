@@ -98,6 +98,8 @@ def _embed(path: Path, seed: int, most: int) -> Embedded:
     if len(chosen) < FEWEST:
         raise InputError(f"{path}: t-SNE needs the features of at least {FEWEST} faces, not of {len(chosen)}")
     values, kinds = features.values[chosen], kinds[chosen]
+    if (np.ptp(values, axis=0) > 0).sum() < 2:
+        raise InputError(f"{path}: t-SNE needs features that differ in two dimensions or more")
     perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
     layout = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(values)
     is_real = kinds == REAL
