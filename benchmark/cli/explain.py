@@ -124,18 +124,20 @@ def confidence(
 @app.command()
 def robustness(
     perturbed: Annotated[list[Path], typer.Argument(help=f"{RUNS} tables of perturbed scores (perturbed.parquet).")],
-    metric: Annotated[str, typer.Option(help="frame_auc, video_auc, or another of assay table.")] = "frame_auc",
-    relative: Annotated[bool, typer.Option("--relative", help="Change as a share of the clean crops' value.")] = False,
+    metric: Annotated[str, typer.Option(help="frame_auc, video_auc, mpd, or another of assay table.")] = "frame_auc",
+    relative: Annotated[
+        bool, typer.Option("--relative", help="The share that it changes by; of mpd, in typical distances.")
+    ] = False,
     out: Picture = Path("robustness.png"),
 ) -> None:
     """A metric by level of each perturbation, from the clean crops on."""
-    from benchmark.explain.robustness import draw_robustness, levels_table, read_robustness
+    from benchmark.explain.robustness import draw_robustness, read_perturbed, tables_of
     from benchmark.explain.show import show
     from evaluation.plots.style import check_form
 
     check_form(out)
-    found = read_robustness(perturbed, metric, relative)
-    show(draw_robustness(found, metric, relative), out, [levels_table(found, metric, relative)], make_console())
+    found = read_perturbed(perturbed, metric)
+    show(draw_robustness(found, metric, relative), out, tables_of(found, metric, relative), make_console())
 
 
 @app.command()

@@ -53,14 +53,25 @@ def embed(paths: Sequence[Path], *, seed: int = 0, most: int = 1000) -> list[Emb
     """Lay out the features of the clean crops by t-SNE (van der Maaten and Hinton, JMLR 2008) from their PCA.
 
     Args:
-        paths: feature files, or folders that hold some at any depth.
+        paths: feature files, or folders that hold some of test splits at any depth.
         seed: of the choice of faces and of t-SNE.
         most: faces of each file, drawn evenly from the reals and from each manipulation.
 
     Raises:
         InputError: there is no feature file, one cannot be read, or it holds too few faces.
     """
-    return [_embed(path, seed, most) for path in _without_perturbed(files_below(paths, FEATURES, MAKE_FEATURES), paths)]
+    embedded = []
+    for path in files_below(paths, FEATURES, MAKE_FEATURES):
+        # Those of perturbed faces have the clean crops once more.
+        if path in paths or path.with_name(SCORES).is_file():
+            features = read_features(path)
+            if path in paths or (features.rows["split"] == "test").all():
+                embedded.append(_embed(features, path, seed, most))
+    if not embedded:
+        raise InputError(
+            f"no features of test splits below {', '.join(map(str, paths))}; name another {FEATURES} itself"
+        )
+    return embedded
 
 
 def draw_embedded(embedded: Sequence[Embedded], seed: int) -> Figure:
@@ -91,8 +102,8 @@ def embedding_table(embedded: Sequence[Embedded]) -> Table:
     )
 
 
-def _embed(path: Path, seed: int, most: int) -> Embedded:
-    features = _clean(read_features(path))
+def _embed(features: Features, path: Path, seed: int, most: int) -> Embedded:
+    features = _clean(features)
     kinds = np.where(features.rows["label"] == 1, features.rows["method"].astype(str), REAL).astype(object)
     chosen = drawn_evenly(kinds, most, np.random.default_rng(seed))
     if len(chosen) < FEWEST:
@@ -130,11 +141,6 @@ def _clean(features: Features) -> Features:
     """Those of the crops as they are stored."""
     clean = (features.rows["perturbation"] == CLEAN).to_numpy()
     return Features(features.rows[clean], features.values[clean])
-
-
-def _without_perturbed(found: Sequence[Path], given: Sequence[Path]) -> list[Path]:
-    """Of the files below folders those beside a score table; perturbed scores have the clean crops' once more."""
-    return [path for path in found if path in given or path.with_name(SCORES).is_file()]
 
 
 def _title(path: Path) -> str:

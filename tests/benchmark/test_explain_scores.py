@@ -1,5 +1,6 @@
 """`assay explain` of score tables and features: confidence, errors, robustness, embed; on tables made by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,12 @@ from scipy.spatial.distance import cdist
 from benchmark.explain.confidence import confidence_figure, confidence_table, read_confidence
 from benchmark.explain.embed import drawn_evenly, embed, embed_figure
 from benchmark.explain.errors import errors_figure, read_errors
-from benchmark.explain.robustness import read_robustness, robustness_figure
+from benchmark.explain.robustness import level_curves, read_perturbed, robustness_figure
 from benchmark.places import features_path, perturbed_path, scores_path
 from config.errors import InputError
 from evaluation.features import FeatureWriter
 from evaluation.metrics import evaluate_scores
-from evaluation.scores import ScoreRecord, ScoreWriter, read_scores
+from evaluation.scores import ScoreRecord, ScoreWriter, SuiteRecord, read_scores
 from tests.benchmark.test_leaderboard import scored
 from tests.score_rows import score_rows
 
@@ -144,25 +145,26 @@ def perturbed(folder: Path, detector: str, dataset: str = "A") -> Path:
     with ScoreWriter(path) as writer:
         for rows in (view(CLEAN), view(HALF, "noise", 1, 0), view(QUARTERS, "noise", 1, 1), view(QUARTERS, "blur", 1)):
             writer.write(rows)
-    record.write(ScoreRecord.beside(path))
+    suite = SuiteRecord("levels", "5" * 64, "crop", 2)
+    replace(record, suite=suite).write(ScoreRecord.beside(path))
     return path
 
 
 def test_robustness_is_the_mean_over_draws_by_level(assay, tmp_path: Path):
     folder = tmp_path / "xception"
     path = perturbed(folder, "xception")
-    (found,) = read_robustness([folder])
-    assert (found.run, found.test_set, found.suite) == ("xception", "A", "levels")
-    noise, blur = found.curves
+    (found,) = read_perturbed([folder])
+    assert (found.run, found.test_set, found.suite.name) == ("xception", "A", "levels")
+    noise, blur = level_curves(found, "x")
     assert (noise.perturbation, noise.levels, noise.means) == ("noise", [0, 1], [1.0, 0.625])
     assert noise.deviations == [None, pytest.approx(np.std([0.5, 0.75], ddof=1))]
     assert (blur.means, blur.deviations) == ([1.0, 0.75], [None, None])
-    assert read_robustness([path], relative=True)[0].curves[0].means == [0.0, -0.375]
+    assert level_curves(found, "x", relative=True)[0].means == [0.0, -0.375]
     out = tmp_path / "robustness.png"
     answer = assay("explain", "robustness", folder, "--relative", "--out", out)
     assert answer.code == 0, answer.err
     assert out.read_bytes().startswith(b"\x89PNG")
-    assert "xception: noise" in answer.out
+    assert "change of frame AUC on A under levels" in answer.out
     assert "-0.3750" in answer.out
     assert "landmarks: test" in answer.out
     with pytest.raises(InputError, match="unknown metric 'frame_acu'; did you mean 'frame_auc'"):
@@ -175,7 +177,8 @@ def test_a_relative_deviation_is_a_share_of_the_clean_value(tmp_path: Path):
     path = perturbed(tmp_path / "xception", "xception")
     scores = read_scores(path)
     clean = evaluate_scores(scores[scores["perturbation"] == "none"]).frame_brier
-    plain, relative = (read_robustness([path], "frame_brier", flag)[0].curves[0] for flag in (False, True))
+    (found,) = read_perturbed([path], "frame_brier")
+    plain, relative = (level_curves(found, "x", "frame_brier", flag)[0] for flag in (False, True))
     assert plain.deviations[1] is not None
     assert relative.deviations[1] == pytest.approx(plain.deviations[1] / clean)
 
@@ -187,7 +190,31 @@ def test_lines_of_several_detectors_and_sets_are_named_by_both(tmp_path: Path):
     figure = robustness_figure([tmp_path])
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(names) == ["sbi on A", "sbi on B", "xception on A", "xception on B"]
-    assert "suite: levels" in figure.get_supxlabel()
+    assert "test set: A, B; suite: levels; level 0: the clean crops; bands" in figure.get_supxlabel()
+
+
+def test_distances_begin_at_the_first_level(tmp_path: Path):
+    path = perturbed(tmp_path / "xception", "xception")
+    values = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    with FeatureWriter(features_path(path), 3) as writer:
+        for face in range(4):
+            for rows, shift in ((view(CLEAN), 0), (view(HALF, "noise", 1), 1), (view(QUARTERS, "blur", 1), 2)):
+                writer.write(rows[face : face + 1], values[face : face + 1] + np.float32(shift))
+    (found,) = read_perturbed([path], "mpd")
+    assert [curve.levels for curve in level_curves(found, "x", "mpd")] == [[1], [1]]
+    figure = robustness_figure([path], "mpd", relative=True)
+    noise, blur = (axes for axes in figure.axes if axes.lines)
+    # All dimensions move by as much, so that twice the shift is twice the distance.
+    assert blur.lines[0].get_ydata()[0] == pytest.approx(2 * noise.lines[0].get_ydata()[0])
+    assert noise.get_ylabel() == "relative mPD"
+
+
+def test_a_metric_that_no_level_has_is_refused(tmp_path: Path):
+    path = perturbed(tmp_path / "xception", "xception")
+    with pytest.raises(InputError, match="has no frame_tpr_at_1pct to draw"):
+        robustness_figure([path], "frame_tpr_at_1pct")
+    with pytest.raises(InputError, match="--features"):
+        robustness_figure([path], "mpd")
 
 
 def features(folder: Path, gap: float, count: int = 20) -> Path:
@@ -260,6 +287,18 @@ def test_a_kind_with_few_leaves_its_share_to_the_others():
     others = drawn_evenly(kinds, 22, np.random.default_rng(1))
     assert chosen.tolist() != others.tolist()
     assert drawn_evenly(kinds, 1000, np.random.default_rng(0)).tolist() == list(range(102))
+
+
+def test_a_folder_stands_for_the_features_of_test_splits(tmp_path: Path):
+    path = features(tmp_path / "xception", 1.0)
+    val = scored(tmp_path / "xception", "xception", "A", TEST, split="val").with_name("features.parquet")
+    with FeatureWriter(val, 2) as writer:
+        writer.write(score_rows([0, 1] * 5, [0.5] * 10).assign(split="val"), np.eye(10, 2, dtype=np.float32))
+    assert [one.dimension for one in embed([tmp_path])] == [6]
+    assert [one.dimension for one in embed([val])] == [2]
+    path.unlink()
+    with pytest.raises(InputError, match="no features of test splits below"):
+        embed([tmp_path])
 
 
 def test_features_of_one_class_have_no_silhouette(tmp_path: Path):
