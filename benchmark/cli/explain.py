@@ -131,13 +131,13 @@ def robustness(
     out: Picture = Path("robustness.png"),
 ) -> None:
     """A metric by level of each perturbation, from the clean crops on."""
-    from benchmark.explain.robustness import draw_robustness, read_perturbed, tables_of
+    from benchmark.explain.robustness import draw_robustness, levels_table, read_perturbed
     from benchmark.explain.show import show
     from evaluation.plots.style import check_form
 
     check_form(out)
     found = read_perturbed(perturbed, metric)
-    show(draw_robustness(found, metric, relative), out, tables_of(found, metric, relative), make_console())
+    show(draw_robustness(found, metric, relative), out, [levels_table(found, metric, relative)], make_console())
 
 
 @app.command()

@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 
 from benchmark.leaderboard import metric_title
 from benchmark.places import PERTURBED, files_below
-from benchmark.robustness_tables import TITLES, Found, read_robustness, robustness_table
+from benchmark.robustness_tables import TITLES, Found, read_robustness
 from config.errors import InputError, unknown
 from evaluation.metrics import METRICS
 from evaluation.plots.explanations import LevelCurve, level_panels
 from evaluation.robustness import DISTANCES
-from evaluation.tables import Table
+from evaluation.tables import Column, Deviation, Table
 
 MAKE_PERTURBED = "assay evaluate ... --perturb SUITE"
 
@@ -57,18 +57,36 @@ def read_perturbed(paths: Sequence[Path], metric: str = "frame_auc") -> list[Fou
 def draw_robustness(found: Sequence[Found], metric: str, relative: bool) -> Figure:
     """A panel for each perturbation, with a line for each detector, and test set and suite if there are several."""
     metric, relative = _shown(metric, relative)
-    sets, suites = ({of(one) for one in found} for of in (lambda one: one.test_set, lambda one: one.suite.name))
-    curves = []
-    for one in found:
-        name = one.run + (f" on {one.test_set}" if len(sets) > 1 else "")
-        name += f", {one.suite.name}" if len(suites) > 1 else ""
-        curves += level_curves(one, name, metric, relative)
-    caption = [f"test set: {', '.join(sorted(sets))}", f"suite: {', '.join(sorted(suites))}"]
+    curves = _named_curves(found, metric, relative)
+    caption = [
+        f"{what}: {', '.join(sorted(several))}"
+        for what, several in (
+            ("test set", {one.test_set for one in found}),
+            ("suite", {one.suite.name for one in found}),
+        )
+    ]
     caption += [] if metric in DISTANCES else ["level 0: the clean crops"]
     caption += ["bands: standard deviation over draws"] if any(any(curve.deviations) for curve in curves) else []
     caption += ["change: (value \N{MINUS SIGN} clean) / clean"] if relative else []
-    title = TITLES.get(metric) or metric_title(metric)
-    return level_panels(curves, f"Change of {title}" if relative else title, "; ".join(caption))
+    return level_panels(curves, _axis(metric, relative), "; ".join(caption))
+
+
+def levels_table(found: Sequence[Found], metric: str, relative: bool) -> Table:
+    """The same in numbers: a row for each line of each panel, a column for each level."""
+    metric, relative = _shown(metric, relative)
+    curves = _named_curves(found, metric, relative)
+    levels = sorted({level for curve in curves for level in curve.levels})
+    at = [dict(zip(curve.levels, zip(curve.means, curve.deviations, strict=True), strict=True)) for curve in curves]
+    cells = [[values.get(level, (None, None)) for level in levels] for values in at]
+    return Table(
+        caption=f"{_axis(metric, relative)} by level",
+        row_header="Detector: perturbation",
+        rows=tuple(f"{curve.name}: {curve.perturbation}" for curve in curves),
+        columns=tuple(Column(str(level) if level else "clean", None) for level in levels),
+        values=tuple(tuple(mean for mean, _ in row) for row in cells),
+        footnotes=tuple(sorted({note for one in found for note in one.record.notes})),
+        spreads=tuple(tuple(None if spread is None else Deviation(spread) for _, spread in row) for row in cells),
+    )
 
 
 def level_curves(found: Found, name: str, metric: str = "frame_auc", relative: bool = False) -> list[LevelCurve]:
@@ -85,12 +103,19 @@ def level_curves(found: Found, name: str, metric: str = "frame_auc", relative: b
     return curves
 
 
-def tables_of(found: Sequence[Found], metric: str, relative: bool) -> list[Table]:
-    """The same in numbers: a table for each test set and suite."""
-    groups: dict[tuple[str, str], list[Found]] = {}
+def _named_curves(found: Sequence[Found], metric: str, relative: bool) -> list[LevelCurve]:
+    """All curves, named after the detector, and test set and suite where there are several of these."""
+    sets, suites = len({one.test_set for one in found}) > 1, len({one.suite.name for one in found}) > 1
+    curves = []
     for one in found:
-        groups.setdefault((one.test_set, one.suite.name), []).append(one)
-    return [robustness_table(group, metric, relative=relative) for group in groups.values()]
+        name = f"{one.run}{f' on {one.test_set}' if sets else ''}{f', {one.suite.name}' if suites else ''}"
+        curves += level_curves(one, name, metric, relative)
+    return curves
+
+
+def _axis(metric: str, relative: bool) -> str:
+    title = TITLES.get(metric) or metric_title(metric)
+    return f"Change of {title}" if relative else title
 
 
 def _shown(metric: str, relative: bool) -> tuple[str, bool]:

@@ -164,7 +164,8 @@ def test_robustness_is_the_mean_over_draws_by_level(assay, tmp_path: Path):
     answer = assay("explain", "robustness", folder, "--relative", "--out", out)
     assert answer.code == 0, answer.err
     assert out.read_bytes().startswith(b"\x89PNG")
-    assert "change of frame AUC on A under levels" in answer.out
+    assert "Change of frame AUC by level" in answer.out
+    assert "xception: noise" in answer.out
     assert "-0.3750" in answer.out
     assert "landmarks: test" in answer.out
     with pytest.raises(InputError, match="unknown metric 'frame_acu'; did you mean 'frame_auc'"):
