@@ -99,7 +99,7 @@ def draw_shares(
         axes.stairs(share, edges, fill=True, alpha=0.30, linewidth=0, **look)
         axes.stairs(share, edges, color=colour, linewidth=1.6, label=f"{name} ({len(values):,})")
     axes.axvline(border, color="#8C8C8C", linewidth=0.9, linestyle=(0, (2, 2)))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(axis="x", visible=False)
     plain(axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2))
 

@@ -231,7 +231,7 @@ def level_panels(curves: Sequence[LevelCurve], axis: str, caption: str = "") -> 
             for curve in (one for one in curves if one.perturbation == kind):
                 _draw_levels(axes, curve, *looks[curve.name])
             set_title(axes, kind, pad=6)
-            axes.set_xticks(range(max(max(one.levels) for one in curves if one.perturbation == kind) + 1))
+            axes.set_xticks(sorted({level for one in curves if one.perturbation == kind for level in one.levels}))
             axes.set_xlabel("Level")
         for axes in grid[:, 0]:
             axes.set_ylabel(axis)
