@@ -5,9 +5,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmark.leaderboard import metric_title
+from benchmark.leaderboard import metric_title, record_notes
 from benchmark.places import PERTURBED, files_below
-from benchmark.robustness_tables import TITLES, Found, read_robustness
+from benchmark.robustness_tables import Found, read_robustness
 from config.errors import InputError, unknown
 from evaluation.metrics import METRICS
 from evaluation.plots.explanations import LevelCurve, level_panels
@@ -84,7 +84,7 @@ def levels_table(found: Sequence[Found], metric: str, relative: bool) -> Table:
         rows=tuple(f"{curve.name}: {curve.perturbation}" for curve in curves),
         columns=tuple(Column(str(level) if level else "clean", None) for level in levels),
         values=tuple(tuple(mean for mean, _ in row) for row in cells),
-        footnotes=tuple(sorted({note for one in found for note in one.record.notes})),
+        footnotes=tuple(sorted({note for one in found for note in record_notes(one.record)})),
         spreads=tuple(tuple(None if spread is None else Deviation(spread) for _, spread in row) for row in cells),
     )
 
@@ -114,8 +114,7 @@ def _named_curves(found: Sequence[Found], metric: str, relative: bool) -> list[L
 
 
 def _axis(metric: str, relative: bool) -> str:
-    title = TITLES.get(metric) or metric_title(metric)
-    return f"Change of {title}" if relative else title
+    return f"Change of {metric_title(metric)}" if relative else metric_title(metric)
 
 
 def _shown(metric: str, relative: bool) -> tuple[str, bool]:
