@@ -147,7 +147,8 @@ def error_bars(sets: Sequence[str], detectors: Sequence[Errors], caption: str = 
             raise ValueError(f"'{one.name}' needs a share, or None, for each of {len(sets)} sets")
     with styled():
         thick = 0.2  # inches
-        lines = -(-len(detectors) // 3) + len(wrapped(caption, 7.4))
+        abreast = _abreast([one.name for one in detectors], 7.4)
+        lines = -(-len(detectors) // abreast) + len(wrapped(caption, 7.4))
         figure = new_figure(7.4, 0.85 + len(sets) * (thick * len(detectors) + 0.16) + 0.16 * lines)
         sides = figure.subplots(1, 2, sharey=True)
         step = 1 / (len(detectors) + 0.8)
@@ -180,7 +181,7 @@ def error_bars(sets: Sequence[str], detectors: Sequence[Errors], caption: str = 
         sides[0].set_yticks(range(len(sets)), sets)
         for label in sides[0].get_yticklabels():
             plain(label)
-        _share_legend(figure, "outside upper left", 3)
+        _share_legend(figure, "outside upper left", abreast)
         set_caption(figure, caption)
     return figure
 
@@ -219,7 +220,7 @@ def level_panels(curves: Sequence[LevelCurve], axis: str, caption: str = "") -> 
         columns = min(3, len(kinds))
         rows = -(-len(kinds) // columns)
         width = max(4.4, 2.9 * columns)
-        abreast = max(1, int(width / 2.9))
+        abreast = _abreast(names, width)
         above, below = 0.2 * -(-len(names) // abreast), 0.16 * len(wrapped(caption, width))
         figure = new_figure(width, 2.5 * rows + above + below + 0.2)
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
@@ -293,6 +294,11 @@ def embedding_panels(embeddings: Sequence[Embedding], caption: str = "") -> Figu
         _share_legend(figure, "outside right upper")
         set_caption(figure, caption)
     return figure
+
+
+def _abreast(names: Sequence[str], width: float) -> int:
+    """How many names of a legend stand side by side in a figure of some width in inches."""
+    return max(1, int(width / (0.8 + 0.08 * max(map(len, names)))))
 
 
 def _share_legend(
