@@ -43,6 +43,14 @@ BASE, VARIANTS = "base", "variants"  # keys of files, which no schema has
 MOST_VALUES = 100_000  # of a YAML file, its aliases written out
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML of which `on` and `off` are words, as in YAML 1.2, not truth values: `on` is a key of suites."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        letter: resolvers for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items() if letter not in "oO"
+    }
+
+
 def config_names(schema: type[Schema]) -> list[str]:
     """Names of the YAML files that ship for a schema."""
     return sorted(path.stem for path in _folder(schema).glob("*.yaml"))
@@ -114,7 +122,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
     """The mapping that YAML text holds; `where` names it in the error, which is as `read_yaml`'s."""
     try:
-        raw = yaml.safe_load(text)
+        raw = _Loader(text).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

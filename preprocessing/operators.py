@@ -18,6 +18,7 @@ Landmark = npt.NDArray[np.float32]
 
 _LEVELS = np.arange(256)
 _PIXELS_AT_ONCE = 1 << 14
+_LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
 
 
 def flip(image: Image) -> Image:
@@ -61,6 +62,17 @@ def gaussian_blur(image: Image, size: int) -> Image:
 def brightness_contrast(image: Image, brightness: float, contrast: float) -> Image:
     """(1 + contrast) * image + 255 * brightness, rounded and clipped."""
     return _apply_curve(image, _LEVELS * (1 + contrast) + 255 * brightness)
+
+
+def contrast(image: Image, factor: float) -> Image:
+    """Distances from the mean luma times a factor: mean + factor * (image - mean), rounded and clipped."""
+    mean = _LUMA @ np.array(cv2.mean(image)[:3])
+    return _apply_curve(image, mean + factor * (_LEVELS - mean))
+
+
+def saturation(image: Image, factor: float) -> Image:
+    """Distances from each pixel's luma times a factor: luma + factor * (image - luma), rounded and clipped."""
+    return cv2.transform(image, factor * np.eye(3) + (1 - factor) * np.tile(_LUMA, (3, 1)))
 
 
 def rgb_shift(image: Image, red: float, green: float, blue: float) -> Image:
@@ -113,6 +125,44 @@ def downscale(image: Image, factor: int) -> Image:
     small_size = (max(width // factor, 1), max(height // factor, 1))
     small = cv2.resize(image, small_size, interpolation=cv2.INTER_NEAREST)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def resize_and_back(image: Image, size: int) -> Image:
+    """Shrink or enlarge to size x size and bring back to the image's own size, linearly both ways.
+
+    Nothing is smoothed before it is shrunk, as with cv2.resize where no interpolation is asked for.
+    """
+    height, width = image.shape[:2]
+    return cv2.resize(cv2.resize(image, (size, size)), (width, height))
+
+
+def shift(image: Image, x: int, y: int) -> Image:
+    """The image moved by whole pixels to the right and down; what comes in from outside is black."""
+    rows, columns = _overlap(y, image.shape[0]), _overlap(x, image.shape[1])
+    moved = np.zeros_like(image)
+    moved[rows[0], columns[0]] = image[rows[1], columns[1]]
+    return moved
+
+
+def black_out(image: Image, grid: int, cells: npt.NDArray[np.integer]) -> Image:
+    """Some cells of a grid in black.
+
+    Args:
+        image: (H, W, 3) uint8; cell (i, j) is rows i * H // grid to (i + 1) * H // grid, columns alike.
+        grid: rows and columns of the grid.
+        cells: numbers of cells, row by row from 0.
+    """
+    height, width = image.shape[:2]
+    blacked = image.copy()
+    for row, column in zip(*np.divmod(cells, grid), strict=True):
+        rows = slice(row * height // grid, (row + 1) * height // grid)
+        blacked[rows, column * width // grid : (column + 1) * width // grid] = 0
+    return blacked
+
+
+def add(image: Image, levels: npt.NDArray[np.number]) -> Image:
+    """Add to each value its own number of levels, rounded and clipped."""
+    return np.clip(np.rint(image + levels), 0, 255).astype(np.uint8)
 
 
 def jpeg(image: Image, quality: int) -> Image:
@@ -182,6 +232,12 @@ def to_network_mask(mask: Image, resolution: int) -> npt.NDArray[np.float32]:
     if mask.shape != (resolution, resolution):
         mask = cv2.resize(mask, (resolution, resolution), interpolation=cv2.INTER_LINEAR)
     return (mask[None] / np.float32(255)).astype(np.float32)
+
+
+def _overlap(by: int, length: int) -> tuple[slice, slice]:
+    """Where a line of pixels that is moved along itself meets its old place: in the new line, and in the old."""
+    common = max(length - abs(by), 0)
+    return slice(max(by, 0), max(by, 0) + common), slice(max(-by, 0), max(-by, 0) + common)
 
 
 def _products(planes: Sequence[Image]) -> npt.NDArray[np.float64]:

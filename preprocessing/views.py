@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from config.errors import InputError
 from config.load import load_config, validate
 from config.perturbation import CLEAN, PerturbationSuite
 from preprocessing.clips import Image
-from preprocessing.perturbations import PERTURBATION, Perturbation
+from preprocessing.perturbations import PERTURBATION, ClipPerturbation, Perturbation
 from preprocessing.samples import FaceSet, Sample
 
 
@@ -82,7 +83,8 @@ def load_suite(name_or_path: str) -> Suite:
     """A suite by its name, or from a YAML file.
 
     Raises:
-        InputError: no such suite or perturbation, or parameters that it does not have.
+        InputError: no such suite or perturbation, parameters that it does not have, or a crop that is to be perturbed
+            in a way that needs the whole clip.
     """
     config = load_config(PerturbationSuite, name_or_path)
     levels = {
@@ -92,6 +94,11 @@ def load_suite(name_or_path: str) -> Suite:
         )
         for name, given in config.perturbations.items()
     }
+    for name, of in levels.items():
+        if config.on == "crop" and isinstance(of[0], ClipPerturbation):
+            raise InputError(
+                f"{name_or_path}: {name} changes whole clips, of which no crop is one; expected 'on: frame'"
+            )
     path = Path(name_or_path)
     return Suite(path.stem if path.suffix in {".yaml", ".yml"} else name_or_path.replace("/", "_"), config, levels)
 
