@@ -103,7 +103,7 @@ def _reconstruct_video(
         kinds = writer.missing(key)
         if not kinds:
             continue
-        stored = writer.crop(key)
+        stored = writer.value(key)
         bgr = None if stored is None else decode_image(np.frombuffer(stored, np.uint8))
         if bgr is None:
             log.warning("%s: %s is missing or cannot be decoded", writer.path, key)

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import lmdb
-
 from config.errors import InputError
-from preprocessing.store import FaceStore, FaceStoreWriter, encode_keys, reconstruction_key
+from preprocessing.additions import AdditionWriter, damaged_note, read_note, refuse_foreign
+from preprocessing.store import FaceStore, reconstruction_key
 
 KINDS = ("autoencoder", "super_resolution")
 PREFIX = "__reconstruction__/"
@@ -39,14 +38,8 @@ def model_of(store: FaceStore, kind: str) -> ReconstructionModel | None:
     Raises:
         InputError: the store is damaged where it says so.
     """
-    try:
-        value = store.get(PREFIX + kind)
-    except KeyError:
-        return None
-    except ValueError:
-        value = b""
-    where = f"the face store {store.path} is damaged where it says what made its reconstructions"
-    return _model(_parsed(value, where), where)
+    note = read_note(store, PREFIX + kind, "reconstructions")
+    return None if note is None else _model(note, str(damaged_note(store, "reconstructions")))
 
 
 def remedy(store: FaceStore) -> str:
@@ -89,10 +82,7 @@ def refuse_other_model(path: Path, models: Mapping[str, ReconstructionModel]) ->
         InputError: it is another program's, or another model made what it has of a kind.
     """
     store = FaceStore(path)
-    if not store.meta():
-        raise InputError(
-            f"{path} was not made by this project, so nothing is added to it; preprocess the data set anew"
-        )
+    refuse_foreign(store)
     for kind, model in models.items():
         made_by = model_of(store, kind)
         if made_by not in (None, model):
@@ -115,8 +105,8 @@ def _model(entry: Any, where: str) -> ReconstructionModel:
         raise InputError(where) from None
 
 
-class ReconstructionWriter(FaceStoreWriter):
-    """Adds reconstructions to a FaceStore, of which all else stays as it is.
+class ReconstructionWriter(AdditionWriter):
+    """Adds reconstructions to a FaceStore.
 
     Args:
         path: of the store; nothing else of this process may have it open.
@@ -129,36 +119,12 @@ class ReconstructionWriter(FaceStoreWriter):
 
     def __init__(self, path: Path, models: Mapping[str, ReconstructionModel], overwrite: bool = False) -> None:
         refuse_other_model(path, {} if overwrite else models)
-        super().__init__(path, FaceStore(path).meta())
+        super().__init__(path)
         self.kinds = tuple(models)
-        old = [key for kind in models for key in self._reconstructions(kind)] if overwrite else []
-        notes = {(PREFIX + kind).encode(): json.dumps(asdict(model)).encode() for kind, model in models.items()}
-        self._put({**dict.fromkeys(old), **notes})
-
-    def crop(self, key: str) -> bytes | None:
-        """The bytes of a stored crop, or None."""
-        return self._get(key.encode())
+        crops = [key for key in self.keys() if "frames" in PurePosixPath(key).parts[:-1]] if overwrite else []
+        old = [reconstruction_key(key, kind) for kind in models for key in crops]
+        self.note({PREFIX + kind: asdict(model) for kind, model in models.items()}, old)
 
     def missing(self, key: str) -> list[str]:
         """The kinds that a crop has no reconstruction of."""
-        return [kind for kind in self.kinds if self._get(reconstruction_key(key, kind).encode()) is None]
-
-    def store(self, values: Mapping[str, bytes]) -> None:
-        """Store reconstructions under their keys in one transaction."""
-        self._put(encode_keys(values))
-
-    def _get(self, key: bytes) -> bytes | None:
-        try:
-            with self._env.begin() as txn:
-                value: bytes | None = txn.get(key)
-                return value
-        except lmdb.BadValsizeError:  # a key that no LMDB can hold
-            return None
-        except lmdb.Error as error:
-            raise InputError(f"the face store {self.path} is damaged: {error}") from None
-
-    def _reconstructions(self, kind: str) -> list[bytes]:
-        """Keys that the crops' reconstructions of a kind have, if they are there."""
-        with self._env.begin() as txn:
-            keys = [bytes(key).decode() for key in txn.cursor().iternext(keys=True, values=False)]
-        return [reconstruction_key(key, kind).encode() for key in keys if "frames" in PurePosixPath(key).parts[:-1]]
+        return [kind for kind in self.kinds if self.value(reconstruction_key(key, kind)) is None]
