@@ -49,6 +49,7 @@ class Face:
         landmarks: (81, 2) int64, x and y in pixels of the crop.
         mask: (H, W) uint8, 0 or 255, or None.
         box: the face in the frame, with the detector's confidence.
+        matrix: (2, 3), takes pixels of the frame to pixels of the crop.
         box_in_crop: the same in pixels of a loose crop; None for an aligned one.
         placed_by: whose box the landmarks were looked for in, "dlib"'s or the "detector"'s.
     """
@@ -57,8 +58,14 @@ class Face:
     landmarks: npt.NDArray[np.int64]
     mask: Image | None
     box: Box
+    matrix: npt.NDArray[np.float64]
     box_in_crop: Box | None = None
     placed_by: str = "dlib"
+
+    def cut_out(self, frame: Image) -> Image:
+        """What another frame of the same size has where the crop was: of the face's own frame, the crop itself."""
+        height, width = self.crop.shape[:2]
+        return cv2.warpAffine(frame, self.matrix, (width, height))
 
 
 def target_points(resolution: int, scale: float) -> npt.NDArray[np.float64]:
@@ -153,7 +160,7 @@ class FaceCropper:
             box = found or box
             place = found or _aligned_box(height, width, self.profile.scale)
             landmarks = predict(self._predictor, cv2.cvtColor(crop, cv2.COLOR_BGR2RGB), place.rectangle())
-        return Face(crop, landmarks, None if mask is None else binary(mask), box)
+        return Face(crop, landmarks, None if mask is None else binary(mask), box, np.eye(2, 3))
 
     def crop_all(self, frame: Image, mask: Image | None = None) -> list[Face]:
         """All faces of a frame that can be aligned, the largest first, but ahead of it the one that a mask marks.
@@ -209,7 +216,7 @@ class FaceCropper:
             return Skip.NO_FACE_IN_CROP
         landmarks = predict(self._predictor, cv2.cvtColor(crop, cv2.COLOR_BGR2RGB), in_crop.rectangle())
         warped = None if mask is None else binary(cv2.warpAffine(mask, matrix, size))
-        return Face(crop, landmarks, warped, box)
+        return Face(crop, landmarks, warped, box, matrix)
 
     def _find_in_crop(self, crop: Image) -> Box | None:
         """The face of a crop. DeepfakeBench's search sees a BGR image and takes the most confident face."""

@@ -104,4 +104,6 @@ def _cut(frame: Image, mask: Image | None, box: Box, landmarks: Landmarks, place
     if not overlaps(box_in_crop, *crop.shape[:2]):
         return None
     inside = None if mask is None else binary(mask[cut])
-    return Face(crop, landmarks - (cut[1].start, cut[0].start), inside, box, box_in_crop, placed_by)
+    x, y = cut[1].start, cut[0].start
+    matrix = np.array([[1.0, 0.0, -x], [0.0, 1.0, -y]])
+    return Face(crop, landmarks - (x, y), inside, box, matrix, box_in_crop, placed_by)

@@ -89,7 +89,7 @@ def preprocess(
     path, store = manifest_path(data, profile.name, dataset.name), store_name(dataset.name)
     if shard:
         clips, path, store = shard.of(clips), shard.manifest(path), shard.store(dataset.name)
-    meta = _meta(dataset, profile, predictor)
+    meta = store_meta(dataset, profile, predictor)
     writer = FaceStoreWriter(manifest_path(data, profile.name, dataset.name).parent / store, meta)
     try:
         missing = [clip for clip in clips if not _is_done(writer, clip)]
@@ -139,27 +139,64 @@ def process_clip(clip: Clip, cropper: FaceCropper | LooseCropper, root: Path, st
     encoding = ENCODINGS[cropper.profile.encoding]
     try:
         base = replace(base, sha1=_sha1(clip.files))
-        last: Box | None = None
-        numbers = clip.frame_numbers()
-        for index, frame, mask in _frames_with_masks(clip, cropper.profile):
-            number = numbers[index] if numbers else index
-            row = replace(base, frame=number)
-            faces: list[Face] | Skip = Skip.UNREADABLE_FRAME
-            if frame is not None:
-                row = replace(row, height=frame.shape[0], width=frame.shape[1])
-                faces = _faces(clip, index, cropper, frame, mask, last)
-            if isinstance(faces, Skip):
-                rows.append(replace(row, skip=faces.value))
+        for found in find_faces(clip, cropper):
+            row = replace(base, frame=found.number)
+            if found.frame is not None:
+                row = replace(row, height=found.frame.shape[0], width=found.frame.shape[1])
+            if isinstance(found.faces, Skip):
+                rows.append(replace(row, skip=found.faces.value))
                 continue
-            for place, face in enumerate(faces):
-                key = f"{clip.store_folder}/{number:03d}{f'_{place}' if place else ''}.png"
+            for place, face in enumerate(found.faces):
+                key = crop_key(clip, found.number, place)
                 values.update(_encode(key, face, encoding))
                 rows.append(replace(row, face=place, key=key, detector_score=face.box.score))
-            last = faces[0].box if clip.media == "video" else None
     except (UnreadableMediaError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         return ClipResult({}, [replace(base, skip=f"{Skip.UNREADABLE_MEDIA.value}: {reason}")])
     return ClipResult(values, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFaces:
+    """A sampled frame of a clip and its faces.
+
+    Attributes:
+        index: of the frame among the clip's.
+        number: of the frame, by which keys call it (`Clip.frame_numbers`).
+        frame: (H, W, 3) uint8 BGR, or None if it cannot be decoded.
+        faces: those that the profile keeps, or why there is none.
+    """
+
+    index: int
+    number: int
+    frame: Image | None
+    faces: list[Face] | Skip
+
+
+def find_faces(clip: Clip, cropper: FaceCropper | LooseCropper) -> Iterator[FrameFaces]:
+    """The sampled frames of a clip with their faces, each looked for from where the last one was.
+
+    Raises:
+        UnreadableMediaError, OSError: the clip cannot be read.
+    """
+    last: Box | None = None
+    numbers = clip.frame_numbers()
+    for index, frame, mask in _frames_with_masks(clip, cropper.profile):
+        faces = Skip.UNREADABLE_FRAME if frame is None else _faces(clip, index, cropper, frame, mask, last)
+        yield FrameFaces(index, numbers[index] if numbers else index, frame, faces)
+        if not isinstance(faces, Skip):
+            last = faces[0].box if clip.media == "video" else None
+
+
+def crop_key(clip: Clip, number: int, place: int = 0) -> str:
+    """The key that a face of a clip has in the FaceStore.
+
+    Args:
+        clip: the clip.
+        number: of the frame.
+        place: of the face among those of the frame.
+    """
+    return f"{clip.store_folder}/{number:03d}{f'_{place}' if place else ''}.png"
 
 
 def _faces(
@@ -250,7 +287,8 @@ def _base_row(clip: Clip, root: Path, store: str) -> Row:
     )
 
 
-def _meta(dataset: DatasetConfig, profile: Profile, predictor: Predictor) -> dict[str, Any]:
+def store_meta(dataset: DatasetConfig, profile: Profile, predictor: Predictor) -> dict[str, Any]:
+    """What a store and its manifest say they were made with."""
     detector = find_detector(profile)
     boxes = {"detector": detector.name, "detector_sha256": detector.sha256} if detector else {}
     rule = {} if profile.faceless_score is None else {"faceless_score": profile.faceless_score}
