@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from config.base import Schema
 from config.errors import InputError
 from config.load import config_names, load_config, variant_names
+from config.perturbation import PerturbationSuite
 from config.pseudofake import PseudoFakeConfig
 from config.registry import Registry
 from config.schema import DatasetConfig, DetectorConfig
@@ -34,12 +35,22 @@ def names(kind: str) -> Iterator[tuple[str, str]]:
         for name in config_names(SuiteConfig):
             yield from _suite(name)
         return
+    if kind == "perturbations":
+        yield from _suites()
     registry = _registry(kind)
     configured = config_names(DetectorConfig) if kind == "detectors" else []
     for name in registry.names():
         yield name, registry.about(name)
         if name in configured:
             yield from _variants(DetectorConfig, name)
+
+
+def _suites() -> Iterator[tuple[str, str]]:
+    """The shipped suites, each with a line of its perturbations; some are called as a perturbation is."""
+    for name in config_names(PerturbationSuite):
+        suite = load_config(PerturbationSuite, name)
+        yield name, f"suite: {suite.title}"
+        yield "", f"  perturbations: {' '.join(suite.perturbations)}"
 
 
 def _variants(schema: type[Schema], name: str) -> Iterator[tuple[str, str]]:

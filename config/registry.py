@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from config.errors import InputError, unknown
 
 T = TypeVar("T")
+PLUGIN = "assay_plugin_"  # what the modules' names of plugin files begin with
 
 
 class Registry(Generic[T]):
@@ -128,7 +129,7 @@ def load_plugin(path: Path) -> None:
     """
     if not path.is_file():
         raise InputError(f"--plugin: no such file: {path}")
-    name = f"assay_plugin_{path.stem}"
+    name = PLUGIN + path.stem
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise InputError(f"--plugin: {path} is not a Python file")
@@ -140,3 +141,14 @@ def load_plugin(path: Path) -> None:
         raise
     except Exception as error:
         raise InputError(f"--plugin: {path} does not import: {type(error).__name__}: {error}") from error
+
+
+def plugin_of(entry: type) -> Path | None:
+    """The plugin file that defines a class; a process that has not imported it needs `load_plugin` first."""
+    module = sys.modules[entry.__module__]
+    return Path(str(module.__file__)).resolve() if module.__name__.startswith(PLUGIN) else None
+
+
+def is_plugin_loaded(path: Path) -> bool:
+    """Whether this process has imported a plugin file."""
+    return PLUGIN + path.stem in sys.modules

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from av.codec.context import Flags
 
-from preprocessing.clips import Image
+from preprocessing.clips import Image, UnreadableMediaError
 
 FRAME_RATE = 25  # a second: x264 spreads bits by the time a frame is shown, and a decoded clip does not say it
 # Macroblock-tree rate control gives other bytes from run to run on AVX-512.
@@ -30,7 +30,7 @@ def recompress(frames: Iterable[Image], crf: int) -> Iterator[Image]:
         As many frames of the same size in the same order.
 
     Raises:
-        ValueError: the frames have different sizes.
+        UnreadableMediaError: the frames have different sizes.
     """
     decoder = av.CodecContext.create("h264", "r")
     encoder, size, number = None, (0, 0), -1
@@ -39,7 +39,7 @@ def recompress(frames: Iterable[Image], crf: int) -> Iterator[Image]:
             size = frame.shape[:2]
             encoder = _encoder(*size, crf)
         if frame.shape[:2] != size:
-            raise ValueError(f"frame {number} has {frame.shape[:2]} pixels, the first has {size}")
+            raise UnreadableMediaError("frames of different sizes")
         even = cv2.copyMakeBorder(frame, 0, size[0] % 2, 0, size[1] % 2, cv2.BORDER_REPLICATE)
         picture = av.VideoFrame.from_ndarray(even, format="rgb24")
         picture.pts = number

@@ -115,7 +115,7 @@ class FaceSet:
         Raises:
             BrokenSampleError: its value in the store is missing or cannot be decoded.
         """
-        key, store = self._place(index)
+        key, store = self.place(index)
         with _reading(store, key):
             image = cv2.cvtColor(_decode(store.get(key), key), cv2.COLOR_BGR2RGB)
             landmark = decode_landmarks(store.get(landmarks_key(key))) if self.with_landmark else None
@@ -125,11 +125,24 @@ class FaceSet:
 
     def key(self, index: int) -> str:
         """The key that the face at `index` has in its store."""
-        return self._place(index)[0]
+        return self.place(index)[0]
+
+    def beside(self, index: int, key: str) -> Image:
+        """An image that lies under `key` in the store of the face at `index`: (H, W, 3) uint8 RGB.
+
+        Raises:
+            KeyError: there is none.
+            BrokenSampleError: it cannot be decoded.
+        """
+        store = self.place(index)[1]
+        try:
+            return cv2.cvtColor(_decode(store.get(key), key), cv2.COLOR_BGR2RGB)
+        except ValueError as error:
+            raise BrokenSampleError(f"{store.path}: {key}: {error}") from None
 
     def landmarks(self, index: int) -> npt.NDArray[np.float32]:
         """The (81, 2) landmarks of the face at `index` alone, without its pixels; errors as for `read`."""
-        key, store = self._place(index)
+        key, store = self.place(index)
         with _reading(store, key):
             return decode_landmarks(store.get(landmarks_key(key)))
 
@@ -151,17 +164,15 @@ class FaceSet:
         """
         if kind not in KINDS:
             raise unknown("kind of reconstruction", kind, KINDS)
-        key, store = self._place(index)
+        key, store = self.place(index)
+        made = reconstruction_key(key, kind)
         try:
-            made = reconstruction_key(key, kind)
-            return cv2.cvtColor(_decode(store.get(made), made), cv2.COLOR_BGR2RGB)
+            return self.beside(index, made)
         except KeyError:
             command = remedy(store)
             if model_of(store, kind) is None:
                 raise InputError(f"{store.path} has no reconstructions by {kind}; make them with {command}") from None
             raise BrokenSampleError(f"{store.path}: no value under {made}; {command} makes what is missing") from None
-        except ValueError as error:
-            raise BrokenSampleError(f"{store.path}: {made}: {error}") from None
 
     def reconstructions(self, kinds: Sequence[str] = KINDS) -> dict[str, ReconstructionModel]:
         """What made the reconstructions of each kind that all stores with a real face have, by kind.
@@ -202,11 +213,11 @@ class FaceSet:
         return self.reconstructions(kinds)
 
     def _is_reconstructed(self, index: int, kind: str) -> bool:
-        key, store = self._place(index)
+        key, store = self.place(index)
         return store.has(reconstruction_key(key, kind))
 
-    def _place(self, index: int) -> tuple[str, FaceStore]:
-        """A face's key, and the store that it lies in."""
+    def place(self, index: int) -> tuple[str, FaceStore]:
+        """The key of the face at `index`, and the store that it lies in."""
         return self._columns.value("key", index), self._stores[self._columns.value("store", index)]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -51,6 +51,11 @@ def reconstruction_key(key: str, kind: str) -> str:
     return _sibling(key, kind, ".png")
 
 
+def perturbed_key(key: str, suite: str, variant: str) -> str:
+    """Key of a crop of the perturbed frame: .../frames/VIDEO/012.png -> .../perturbed/SUITE/VARIANT/VIDEO/012.png."""
+    return _sibling(key, f"perturbed/{suite}/{variant}", ".png")
+
+
 def encode_box(box: Box, placed_by: str) -> bytes:
     """A box as JSON: borders in pixels of the crop, confidence, and whose box the landmarks were looked for in."""
     return json.dumps({**asdict(box), "landmarks_placed_by": placed_by}).encode()
@@ -165,7 +170,7 @@ class FaceStore:
             raise _damaged(self.path) from None
 
     def keys(self) -> Iterator[str]:
-        """All keys of crops, landmarks and masks, as they are stored."""
+        """All keys of crops and of what lies beside them, as they are stored."""
         with self._environment().begin() as txn:
             for raw in txn.cursor().iternext(keys=True, values=False):
                 if not bytes(raw).startswith(b"__"):

@@ -1,21 +1,28 @@
-"""Views of a face: the stored crop as it is, and perturbed as a suite says, the same for every detector."""
+"""Views of a face: the stored crop as it is, and perturbed as a suite says, the same for every detector.
+
+A suite on crops is applied when a face is read. Crops of perturbed frames are read from the store, where
+`preprocessing.perturbed.run` has laid them.
+"""
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from config.errors import InputError
 from config.load import load_config, validate
 from config.perturbation import CLEAN, PerturbationSuite
+from config.registry import is_plugin_loaded, load_plugin, plugin_of
 from preprocessing.clips import Image
 from preprocessing.perturbations import PERTURBATION, ClipPerturbation, Perturbation
+from preprocessing.perturbed.stored import refuse_without, remedy
 from preprocessing.samples import FaceSet, Sample
+from preprocessing.store import perturbed_key
 
 
 class Variant(NamedTuple):
@@ -66,13 +73,39 @@ class Suite:
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            key: the face's key in its store, which the draws are seeded with.
+            key: of the face in its store, or of the first face of a frame; the draws are seeded with it.
             variant: one of `variants`.
         """
         if variant == UNPERTURBED:
             return image
-        level = self.levels[variant.perturbation][variant.level - 1]
-        return level.apply(image, self._rng(key, variant))
+        return self.level(variant).apply(image, self._rng(key, variant))
+
+    def perturb_clip(self, frames: Iterable[Image], key: str, variant: Variant) -> Iterator[Image]:
+        """The frames of a clip, in their order, after a perturbation of whole clips.
+
+        Args:
+            frames: each (H, W, 3) uint8 RGB, all of one size.
+            key: the clip's folder in the store; the draws are seeded with it.
+            variant: one of `variants`, of a `ClipPerturbation`.
+        """
+        level = self.level(variant)
+        if not isinstance(level, ClipPerturbation):
+            raise TypeError(f"{variant.perturbation} perturbs single images")
+        return level.apply_to_clip(frames, self._rng(key, variant))
+
+    def level(self, variant: Variant) -> Perturbation:
+        """The perturbation of a variant, with its parameters."""
+        return self.levels[variant.perturbation][variant.level - 1]
+
+    def key_of(self, key: str, variant: Variant) -> str:
+        """The key of a face's crop out of its perturbed frame; that of the face itself where nothing is perturbed."""
+        name = f"{variant.perturbation}_{variant.level}_{variant.draw}"
+        return key if variant == UNPERTURBED else perturbed_key(key, self.name, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Worker processes have not imported the plugin files that perturbations may come from."""
+        plugins = {plugin_of(type(level)) for levels in self.levels.values() for level in levels} - {None}
+        return _restored, (self.name, self.config, sorted(plugins, key=str))
 
     def _rng(self, key: str, variant: Variant) -> np.random.Generator:
         words = np.frombuffer(hashlib.sha256(f"{key}\n{variant}".encode()).digest(), np.uint32)
@@ -87,36 +120,85 @@ def load_suite(name_or_path: str) -> Suite:
             in a way that needs the whole clip.
     """
     config = load_config(PerturbationSuite, name_or_path)
-    levels = {
-        name: tuple(
-            validate(PERTURBATION[name], level, f"{name_or_path}: {name}, level {number}")
-            for number, level in enumerate(given, 1)
-        )
-        for name, given in config.perturbations.items()
-    }
+    levels = _levels(config, name_or_path)
     for name, of in levels.items():
         if config.on == "crop" and isinstance(of[0], ClipPerturbation):
             raise InputError(
-                f"{name_or_path}: {name} changes whole clips, of which no crop is one; expected 'on: frame'"
+                f"{name_or_path}: {name} changes whole clips, and a crop is a part of one frame; expected 'on: frame'"
             )
     path = Path(name_or_path)
     return Suite(path.stem if path.suffix in {".yaml", ".yml"} else name_or_path.replace("/", "_"), config, levels)
 
 
 def read_views(faces: FaceSet, index: int, suite: Suite, cut: Callable[[Sample], Sample]) -> tuple[Sample, list[Image]]:
-    """A face and all its views, in the order of `suite.variants`; it is read and decoded once.
+    """A face and all its views, in the order of `suite.variants`; each value of the store is read and decoded once.
 
     Args:
         faces: where it is.
         index: which.
         suite: what happens to it.
-        cut: cuts a loose crop to the face, before it is perturbed.
+        cut: cuts a loose crop to the face; what is perturbed is the crop as cut, or the whole frame.
 
     Returns:
         The sample as cut, and its views, (H, W, 3) uint8 RGB; the first is the sample's own image.
 
     Raises:
-        BrokenSampleError: as for `FaceSet.read`.
+        BrokenSampleError: as for `FaceSet.read`, or a crop of a perturbed frame could not be made.
+        InputError: crops of perturbed frames are not there, or were made by another suite.
     """
-    sample, key = cut(faces.read(index)), faces.key(index)
-    return sample, [suite.perturb(sample.image, key, variant) for variant in suite.variants]
+    stored, key = faces.read(index), faces.key(index)
+    sample = cut(stored)
+    if suite.config.on == "crop":
+        return sample, [suite.perturb(sample.image, key, variant) for variant in suite.variants]
+    perturbed = [_stored_view(faces, index, suite, variant) for variant in suite.variants[1:]]
+    return sample, [sample.image, *(cut(replace(stored, image=image)).image for image in perturbed)]
+
+
+def refuse_missing_views(faces: FaceSet, suite: Suite) -> None:
+    """See that the crops of perturbed frames are there, before any is read; a suite on crops needs none.
+
+    Raises:
+        InputError: some are not there, or were made by another suite.
+    """
+    if suite.config.on == "crop":
+        return
+    places = [faces.place(index) for index in range(len(faces))]
+    for store in {store.path: store for _, store in places}.values():
+        refuse_without(store, suite.name, suite.sha256)
+    lacking = [
+        store for key, store in places if not all(store.has(suite.key_of(key, variant)) for variant in suite.variants)
+    ]
+    if lacking:
+        raise InputError(
+            f"{len(lacking)} of {len(places)} faces lack crops of perturbed frames of suite {suite.name}; "
+            f"{remedy(lacking[0], suite.name)} makes what is missing"
+        )
+
+
+def _stored_view(faces: FaceSet, index: int, suite: Suite, variant: Variant) -> Image:
+    key, store = faces.place(index)
+    refuse_without(store, suite.name, suite.sha256)
+    made = suite.key_of(key, variant)
+    try:
+        return faces.beside(index, made)
+    except KeyError:
+        raise InputError(
+            f"{store.path}: no value under {made}; {remedy(store, suite.name)} makes what is missing"
+        ) from None
+
+
+def _levels(config: PerturbationSuite, where: str) -> dict[str, tuple[Perturbation, ...]]:
+    return {
+        name: tuple(
+            validate(PERTURBATION[name], level, f"{where}: {name}, level {number}")
+            for number, level in enumerate(given, 1)
+        )
+        for name, given in config.perturbations.items()
+    }
+
+
+def _restored(name: str, config: PerturbationSuite, plugins: Sequence[Path]) -> Suite:
+    for path in plugins:
+        if not is_plugin_loaded(path):
+            load_plugin(path)
+    return Suite(name, config, _levels(config, name))

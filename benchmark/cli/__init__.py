@@ -21,6 +21,7 @@ for command in (
     data.preprocess,
     data.merge,
     data.reconstruct,
+    data.perturb,
     runs.train,
     runs.evaluate,
     runs.infer,

@@ -119,6 +119,42 @@ def reconstruct(
     )
 
 
+def perturb(
+    dataset: Annotated[str, typer.Argument(help="A preprocessed data set or a part of one, a YAML file, or a CSV.")],
+    root: Annotated[Path, typer.Option(help="Folder that holds its videos or images.")],
+    suite: Annotated[
+        str, typer.Option("--perturb", help="A suite on frames (assay list perturbations) or a YAML file.")
+    ],
+    data: Data = Path("data"),
+    profile: Profiled = "dfb",
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    compression: Annotated[str | None, typer.Option(help="Only this level: raw, c23 or c40.")] = None,
+    landmarks: Landmarks = None,
+    detector_file: DetectorFile = None,
+    workers: Workers = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="First delete what is there, of all splits.")] = False,
+    plugin: Plugin = None,
+) -> None:
+    """Perturb whole frames, or recompress clips, and store the faces' crops out of them beside the clean ones."""
+    from benchmark.perturb import perturb_dataset
+
+    load_plugins(plugin)
+    perturb_dataset(
+        dataset,
+        root,
+        data,
+        suite,
+        profile=profile,
+        split=split,
+        compression=compression,
+        landmarks=landmarks,
+        detector_file=detector_file,
+        workers=workers,
+        overwrite=overwrite,
+        console=make_console(),
+    )
+
+
 @app.command()
 def card(dataset: Annotated[str, typer.Argument(help="A data set (assay list datasets) or a YAML file.")]) -> None:
     """Show what a data set is: paper, access, licence, what a whole copy holds, known defects."""

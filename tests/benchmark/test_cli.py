@@ -25,6 +25,7 @@ from tests.media import write_video
         ("pseudofakes", "fia_usa"),
         ("layouts", "celebdf"),
         ("perturbations", "jpeg"),
+        ("perturbations", "prodet_table4"),
     ],
 )
 def test_list_shows_names(assay, kind: str, name: str):
@@ -86,6 +87,10 @@ MISTAKES = {
     "no folder": (["explain", "pseudofakes", "--faces", "nowhere"], "no such folder of photographs: nowhere"),
     "faces from two places": (["explain", "pseudofakes", "--faces", ".", "--train", "DemoFF"], "choose one of them"),
     "no stored faces": (["explain", "pseudofakes", "--train", "custom"], "assay preprocess"),
+    "unknown suite": (["perturb", "custom", "--root", ".", "--perturb", "h246"], "did you mean 'h264'"),
+    "a suite on crops": (["perturb", "custom", "--root", ".", "--perturb", "levels"], "expected one with 'on: frame'"),
+    "nothing to perturb": (["perturb", "custom", "--root", ".", "--perturb", "h264"], "assay preprocess"),
+    "unknown suite to draw": (["explain", "perturbations", "level"], "did you mean 'levels'"),
     "missing plugin": (["list", "detectors", "--plugin", "none.py"], "none.py"),
 }
 

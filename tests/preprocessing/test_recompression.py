@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from preprocessing.clips import UnreadableMediaError
 from preprocessing.recompression import codec_version, recompress
 from tests.faces import still
 
@@ -66,7 +67,7 @@ def test_frames_are_taken_as_they_are_wanted():
 
 def test_no_frame_gives_none_and_other_sizes_are_refused():
     assert list(recompress([], 23)) == []
-    with pytest.raises(ValueError, match="frame 1 has"):
+    with pytest.raises(UnreadableMediaError, match="different sizes"):
         list(recompress([clip()[0], clip(64, 64)[0]], 23))
 
 
