@@ -157,3 +157,22 @@ def errors(
     check_form(out)
     found = read_errors(scores, threshold_on, level)
     show(draw_errors(found, threshold_on, level), out, [errors_table(found, threshold_on, level)], make_console())
+
+
+@app.command()
+def perturbations(
+    suite: Annotated[str, typer.Argument(help="A suite (assay list perturbations) or a YAML file.")] = "levels",
+    faces: Annotated[Path | None, typer.Option(help="Your own photographs instead of the embedded stills.")] = None,
+    profile: Profile = "dfb",
+    out: Picture = Path("perturbations.png"),
+    rows: Annotated[int, typer.Option(min=1, help="Faces of each perturbation.")] = 1,
+    landmarks: Landmarks = None,
+    plugin: Plugin = None,
+) -> None:
+    """What a suite makes of a face: each perturbation at each level, or some draws of it where it has one level."""
+    from benchmark.explain.perturbations import explain_perturbations
+
+    load_plugins(plugin)
+    explain_perturbations(
+        suite, out, faces=faces, profile=profile, landmarks=landmarks, rows=rows, console=make_console()
+    )

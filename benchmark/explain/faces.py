@@ -63,16 +63,43 @@ def photographs(folder: Path, profile: Profile, predictor: Predictor, count: int
     Raises:
         InputError: there is no such folder or no photograph in it, or none has a face.
     """
+    found = found_faces(folder, profile, predictor, count)
+    names = [one.name for one in found]
+    return Photographs(pd.DataFrame({"video_id": names}), [one.sample for one in found], profile.crop == "loose")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFace:
+    """The first face of a photograph.
+
+    Attributes:
+        name: of the photograph, below its folder, without suffix.
+        picture: (H, W, 3) uint8 BGR.
+        face: where it is, and its crop.
+    """
+
+    name: str
+    picture: Image
+    face: Face
+
+    @property
+    def sample(self) -> Sample:
+        """The face as it would be read from a store, with landmarks."""
+        image = cv2.cvtColor(self.face.crop, cv2.COLOR_BGR2RGB)
+        return Sample(image, self.face.landmarks.astype(np.float32), box=self.face.box_in_crop)
+
+
+def found_faces(folder: Path, profile: Profile, predictor: Predictor, count: int | None = None) -> list[FoundFace]:
+    """The first face of each photograph below a folder, with the photograph. Arguments and errors as `photographs`."""
     if not folder.is_dir():
         raise InputError(f"no such folder of photographs: {folder}")
     paths = find_pictures(folder)
     if not paths:
         raise InputError(f"{folder} holds no photographs; expected files of {', '.join(SUFFIXES)}")
-    found = list(islice(_cut_out(paths, profile, predictor), count))
+    found = list(islice(_cut_out(folder, paths, profile, predictor), count))
     if not found:
         raise InputError(f"{folder}: no face was found in any of {len(paths)} photographs")
-    names = [path.relative_to(folder).with_suffix("").as_posix() for path, _ in found]
-    return Photographs(pd.DataFrame({"video_id": names}), [face for _, face in found], profile.crop == "loose")
+    return found
 
 
 def stored_faces(data: Path, dataset: str, profile: str) -> FaceSet:
@@ -134,15 +161,10 @@ class Reconstructions:
         return self._loaded[kind](self._faces.read(index).image)
 
 
-def _cut_out(paths: Sequence[Path], profile: Profile, predictor: Predictor) -> Iterator[tuple[Path, Sample]]:
+def _cut_out(folder: Path, paths: Sequence[Path], profile: Profile, predictor: Predictor) -> Iterator[FoundFace]:
     cropper = make_cropper(profile, predictor)
     for path in paths:
         picture = read_image(path)
         faces = [] if picture is None else cropper.faces(picture)
-        if isinstance(faces, list) and faces:
-            yield path, _sample(faces[0])
-
-
-def _sample(face: Face) -> Sample:
-    image = cv2.cvtColor(face.crop, cv2.COLOR_BGR2RGB)
-    return Sample(image, face.landmarks.astype(np.float32), box=face.box_in_crop)
+        if picture is not None and isinstance(faces, list) and faces:
+            yield FoundFace(path.relative_to(folder).with_suffix("").as_posix(), picture, faces[0])
