@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import InputError
-from config.load import config_names, load_config, parse_config, read_yaml, to_yaml, validate, variant_names
+from config.load import config_names, load_config, parse_config, parse_yaml, read_yaml, to_yaml, validate, variant_names
 from config.pseudofake import PseudoFakeConfig
 from config.schema import DEAD_DETECTOR_KEYS, Adam, DatasetConfig, DetectorConfig, Profile
 
@@ -367,3 +367,10 @@ def test_a_wrong_pseudo_fake_is_refused_in_a_sentence(tmp_path, text, expected):
 def test_an_unknown_variant_is_answered_with_the_nearest(name, nearest):
     with pytest.raises(InputError, match=f"did you mean '{nearest}'"):
         load_config(PseudoFakeConfig, name)
+
+
+def test_on_and_off_are_words_and_still_truth_values_where_one_is_asked_for():
+    assert parse_yaml("on: [off, yes, true]", "x") == {"on": ["off", True, True]}
+    assert load_config(DetectorConfig, "xception", ["with_mask=on"]).with_mask
+    raw = to_yaml(load_config(DetectorConfig, "xception")).replace("with_mask: false", "with_mask: on")
+    assert parse_config(DetectorConfig, raw).with_mask

@@ -92,12 +92,16 @@ def test_suites_of_the_papers_have_their_parameters():
 
 
 def pixels_of_a_suite() -> str:
-    """A hash of all views of a made-up crop under two keys."""
+    """A hash of all views of a made-up crop under two keys, and of a made-up clip."""
     suite, digest = load_suite("prodet_table4"), hashlib.sha256()
     ramp = np.arange(48 * 48 * 3).reshape(48, 48, 3).astype(np.uint8)
     for key in ("a.png", "b.png"):
         for variant in suite.variants:
             digest.update(suite.perturb(ramp, key, variant).tobytes())
+    clips = load_suite("h264")
+    for variant in clips.variants[1:]:
+        for frame in clips.perturb_clip([ramp, ramp[::-1], ramp.transpose(1, 0, 2)], "a", variant):
+            digest.update(frame.tobytes())
     return digest.hexdigest()
 
 
