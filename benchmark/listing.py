@@ -36,7 +36,7 @@ def names(kind: str) -> Iterator[tuple[str, str]]:
             yield from _suite(name)
         return
     if kind == "perturbations":
-        yield from _suites()
+        yield from _perturbation_suites()
     registry = _registry(kind)
     configured = config_names(DetectorConfig) if kind == "detectors" else []
     for name in registry.names():
@@ -45,7 +45,7 @@ def names(kind: str) -> Iterator[tuple[str, str]]:
             yield from _variants(DetectorConfig, name)
 
 
-def _suites() -> Iterator[tuple[str, str]]:
+def _perturbation_suites() -> Iterator[tuple[str, str]]:
     """The shipped suites, each with a line of its perturbations; some are called as a perturbation is."""
     for name in config_names(PerturbationSuite):
         suite = load_config(PerturbationSuite, name)

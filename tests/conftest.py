@@ -8,6 +8,7 @@ import torch
 from hypothesis import settings
 
 from preprocessing import workers
+from preprocessing.perturbations import PERTURBATION
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -27,3 +28,9 @@ def ready_processes() -> None:
     """Tests start dozens of processes that train: their server imports once what each would import first."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # as the command line sets it
     workers.HEAVY_LIBRARIES += ["torch._dynamo", "training.trainer", "evaluation.scoring"]
+
+
+@pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a plugin registers is forgotten afterwards."""
+    monkeypatch.setattr(PERTURBATION, "_entries", dict(PERTURBATION._entries))

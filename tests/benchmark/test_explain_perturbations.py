@@ -104,6 +104,7 @@ def test_the_page_names_every_suite_and_perturbation():
     assert {re.findall("`(.+?)`", row[0])[0] for row in rows if len(row) == 4} == set(PERTURBATION.names())
 
 
+@pytest.mark.usefixtures("own_registry")
 def test_the_examples_of_the_page_work(assay, pictures: Path, tmp_path: Path):
     page = PAGE.read_text(encoding="utf-8")
     mine, plugin, moved = tmp_path / "mine.yaml", tmp_path / "motion.py", tmp_path / "moved.yaml"

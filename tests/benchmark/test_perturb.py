@@ -66,6 +66,7 @@ def test_frames_are_perturbed_beside_the_crops(assay, root: Path, tmp_path: Path
     ]
 
 
+@pytest.mark.usefixtures("own_registry")
 def test_a_perturbation_of_ones_own_is_listed_and_applied(assay, root: Path, tmp_path: Path):
     plugin, suite = tmp_path / "mine_upside.py", tmp_path / "mine.yaml"
     plugin.write_text(PLUGIN)
