@@ -3,6 +3,7 @@
 import gc
 import shutil
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,10 @@ from config.errors import InputError
 from config.load import load_config
 from config.registry import load_plugin
 from config.schema import DatasetConfig, Profile
+from preprocessing import pipeline
 from preprocessing.faces import FaceCropper
 from preprocessing.landmarks import find_predictor
+from preprocessing.loose import make_cropper
 from preprocessing.manifest import manifest_sha256, read_manifest
 from preprocessing.perturbed import run
 from preprocessing.perturbed.run import ABSENT, MOVED, Perturbed, perturb
@@ -31,6 +34,7 @@ from tests.media import write_video
 CUSTOM = load_config(DatasetConfig, "custom")
 PROFILE = load_config(Profile, "dfb", ["num_frames=2"])
 PREDICTOR = find_predictor(environ={})
+CROPPER = cache(make_cropper)
 H264 = "on: frame\nperturbations: {h264: [{crf: 20}, {crf: 45}]}"
 SAME = "on: frame\nperturbations: {contrast: [{factor: 1}]}"
 PLUGIN = '''
@@ -50,6 +54,12 @@ class Darker(Perturbation):
 def talking(number: int, frames: int = 5) -> np.ndarray:
     image = cv2.resize(still(number), (240, 240))
     return np.stack([np.roll(image, 4 * step, axis=1) for step in range(frames)])
+
+
+@pytest.fixture(autouse=True)
+def models_are_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (run, pipeline):
+        monkeypatch.setattr(module, "make_cropper", CROPPER)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +84,6 @@ def crops(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(crops: Path, tmp_path: Path) -> Path:
-    gc.collect()  # what a failed test has read is still open, and a store is opened once
     return Path(shutil.copytree(crops, tmp_path / "data"))
 
 
@@ -209,7 +218,7 @@ def test_a_run_that_dies_leaves_whole_clips_and_the_next_goes_on(root, data, tmp
     with pytest.raises(InputError, match=r"of 7 faces lack crops .*'assay perturb custom --root DIR --perturb mine'"):
         refuse_missing_views(faces, mine)
     del faces
-    gc.collect()
+    gc.collect()  # what an error has seen is still open, and a store is opened once
     worked = []
     clip = run.perturb_clip
     monkeypatch.setattr(run, "perturb_clip", lambda job, **rest: worked.append(job) or clip(job, **rest))
@@ -218,7 +227,6 @@ def test_a_run_that_dies_leaves_whole_clips_and_the_next_goes_on(root, data, tmp
     after = values(data)
     assert {key: after[key] for key in made} == made
     refuse_missing_views(faces_of(data), mine)
-    gc.collect()
     assert make(data, root, mine).done == 7
     assert len(worked) == 2
 
@@ -236,9 +244,8 @@ def test_a_suite_that_has_changed_is_refused_until_it_is_overwritten(root, data,
     with pytest.raises(InputError, match="another suite of the name mine"):
         refuse_missing_views(faces, changed)
     del faces
-    gc.collect()
+    gc.collect()  # what an error has seen is still open, and a store is opened once
     assert values(data) == before
-    gc.collect()
     assert make(data, root, changed, overwrite=True).done == 7
     after = values(data)
     assert after.keys() == before.keys()
@@ -267,9 +274,8 @@ def test_faces_that_are_not_found_again_are_counted_and_broken(root, data, tmp_p
             with pytest.raises(BrokenSampleError):
                 read_views(faces, index, mine, whole)
     del faces
-    gc.collect()
+    gc.collect()  # what an error has seen is still open, and a store is opened once
     assert list(values(data).values()).count(LOST) == 4 * 2
-    gc.collect()
     assert make(data, root, mine).done == 7  # with the right media all is made
 
 
@@ -299,7 +305,6 @@ def test_shards_get_theirs_each_and_workers_and_plugins_change_nothing(root, tmp
     folders = [tmp_path / "dfb" / "shards" / "custom" / f"{number}-of-2_lmdb" for number in (1, 2)]
     first = [{key: FaceStore(path).get(key) for key in FaceStore(path).keys()} for path in folders]  # noqa: SIM118
     del faces
-    gc.collect()
     make(tmp_path, root, half, overwrite=True)
     assert first == [{key: FaceStore(path).get(key) for key in FaceStore(path).keys()} for path in folders]  # noqa: SIM118
 
@@ -309,7 +314,6 @@ def test_what_cannot_be_made_is_said_before_anything_is_done(root, data, tmp_pat
     write_video(empty / "real" / "nobody.mp4", [1, 2])
     mine = suite(tmp_path)
     before = values(data)
-    gc.collect()
     for message, asks in {
         "suite levels is on stored crops": lambda: make(data, root, load_suite("levels")),
         "none of the clips of custom, split 'test', is below": lambda: make(data, empty, mine),
@@ -317,7 +321,6 @@ def test_what_cannot_be_made_is_said_before_anything_is_done(root, data, tmp_pat
         "has nothing in split 'train'": lambda: make(data, root, mine, split="train"),
         "another predictor sha256": lambda: perturb(CUSTOM, "custom", root, data, mine, replace(PREDICTOR, sha256="0")),
     }.items():
-        gc.collect()
         with pytest.raises(InputError, match=message):
             asks()
     assert values(data) == before
