@@ -160,9 +160,9 @@ def black_out(image: Image, grid: int, cells: npt.NDArray[np.integer]) -> Image:
     return blacked
 
 
-def add(image: Image, levels: npt.NDArray[np.number]) -> Image:
-    """Add to each value its own number of levels, rounded and clipped."""
-    return np.clip(np.rint(image + levels), 0, 255).astype(np.uint8)
+def add(image: Image, levels: npt.NDArray[np.int16]) -> Image:
+    """Add to each value its own whole number of levels, clipped."""
+    return cv2.add(image, levels, dtype=cv2.CV_8U)
 
 
 def jpeg(image: Image, quality: int) -> Image:

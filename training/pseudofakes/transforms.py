@@ -177,4 +177,4 @@ def _hole(rng: np.random.Generator) -> tuple[float, float, float, float]:
 
 def _noisy(image: Image, deviation: float, seed: int) -> Image:
     noise = np.random.default_rng(seed).standard_normal(image.shape, np.float32)
-    return operators.add(image, noise * np.float32(255 * deviation))
+    return np.clip(np.rint(image + noise * np.float32(255 * deviation)), 0, 255).astype(np.uint8)
