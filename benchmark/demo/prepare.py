@@ -10,12 +10,15 @@ from rich.console import Console
 
 from benchmark.check import check_dataset, verdict
 from benchmark.demo.build import build_demo
+from benchmark.perturb import perturb_dataset
 from benchmark.preprocess import preprocess_dataset
 from benchmark.progress import progress
 from benchmark.reconstruct import reconstruct_dataset
 from config.errors import InputError
 from config.files import write_text
 from config.schema import DetectorConfig
+from config.suite import SuiteColumns
+from preprocessing.views import load_suite
 from training import RECIPE
 
 DATASETS = ("DemoFF", "DemoX")
@@ -97,6 +100,40 @@ def reconstruct_demo(
     kinds = sorted({kind for config in configs for kind in RECIPE[config.dataset_type].reconstructed_by(config)})
     if kinds:
         reconstruct_dataset(DATASETS[0], data, profile=profile, kinds=kinds, device=device, console=console)
+
+
+def perturb_demo(
+    columns: Iterable[SuiteColumns],
+    out: Path,
+    *,
+    profile: str,
+    landmarks: Path | None,
+    workers: int | None,
+    console: Console,
+) -> None:
+    """Make the crops of perturbed frames that some columns are measured on, where their suite perturbs frames.
+
+    Args:
+        columns: of a suite whose data sets are the demo's.
+        out: the demo's folder.
+        profile: preprocessing profile.
+        landmarks: 81-point predictor.
+        workers: processes.
+        console: where progress is shown.
+    """
+    wanted = {(test, group.perturb) for group in columns if group.perturb for test in group.test.values()}
+    for name, suite in sorted(wanted):
+        if load_suite(suite).config.on == "frame":
+            perturb_dataset(
+                name,
+                out / "media" / name,
+                out / "data",
+                suite,
+                profile=profile,
+                landmarks=landmarks,
+                workers=workers,
+                console=console,
+            )
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -18,10 +18,12 @@ from config.schema import DetectorConfig
 from detectors import DETECTOR
 from detectors.weights import weights_sha256
 from evaluation.protocol import VERSION, Protocol
+from evaluation.scoring import faces_to_score
 from preprocessing.manifest import manifest_meta, manifest_sha256
 from preprocessing.parts import find_source
+from preprocessing.samples import FaceSet
 from preprocessing.store import DECISIVE
-from preprocessing.views import Suite
+from preprocessing.views import Suite, refuse_missing_views
 from training import RECIPE
 from training.checkpoint import WITHOUT_EFFECT, RunFolder
 
@@ -183,6 +185,16 @@ class ScoreCell:
     def rows_sha256(self) -> str:
         """Hash of these rows; errors as for `rows`."""
         return manifest_sha256(self.rows.drop(columns=["store_path"]))
+
+    def refuse_missing(self) -> None:
+        """See that what is to be scored is there: the test set's rows, and the crops of perturbed frames if need be.
+
+        Raises:
+            InputError: something is not.
+        """
+        rows = self.rows
+        if self.perturb is not None:
+            refuse_missing_views(FaceSet(faces_to_score(rows, self.of.config)), self.perturb)
 
     @property
     def folder(self) -> Path:

@@ -91,10 +91,10 @@ def status(cell: Cell) -> Status:
         if isinstance(cell, TrainCell):
             return Status(State.DONE if cell.is_done else State.TO_RUN)
         trained = status(cell.of)
-        if trained.state != State.DONE:
-            cell.rows_sha256  # noqa: B018, what it raises says what is missing
+        if trained.state == State.DONE and cell.is_done:
             return trained
-        return Status(State.DONE if cell.is_done else State.TO_RUN)
+        cell.refuse_missing()
+        return Status(State.TO_RUN) if trained.state == State.DONE else trained
     except InputError as error:
         return Status(State.WAITS, {"its data": str(error)})
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmark.demo.prepare import prepare_demo, reconstruct_demo
+from benchmark.demo.prepare import perturb_demo, prepare_demo, reconstruct_demo
 from benchmark.suites.cost import Costs
 from benchmark.suites.overwrite import Overwrite
 from benchmark.suites.plan import Plan, plan_suite
@@ -66,6 +66,14 @@ def reproduce(
     plan = plan_suite(Path(name).stem if Path(name).suffix else name, suite, data, out / RUNS, only)
     if demo:
         reconstruct_demo([entry.cell.config for entry in plan.trained], data, suite.profile, machine.device, console)
+        perturb_demo(
+            suite.columns,
+            out,
+            profile=suite.profile,
+            landmarks=landmarks,
+            workers=machine.workers,
+            console=console,
+        )
     if only_plan:
         show_plan(plan, Costs(machine.device), console)
         return None
