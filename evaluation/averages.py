@@ -66,14 +66,53 @@ def expected_calibration_error(labels: IntArray, scores: FloatArray) -> Average:
     ((k - 1) / 15, k / 15], and 0 into the first. ECE = sum over bins of n_bin / n * |mean P(fake) - share of fakes|.
     It is never negative, and in small samples chance alone lifts it above 0.
     """
-    inner_edges = np.linspace(0, 1, ECE_BINS + 1)[1:-1]
-    bins = np.searchsorted(inner_edges, scores).astype(np.int64)
-    return Average(scores - labels, np.ones(scores.size, bool), bins, ECE_BINS)
+    return Average(scores - labels, np.ones(scores.size, bool), _calibration_bins(scores), ECE_BINS)
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """What the calibration error is the sum of: the bins, and what lies in each.
+
+    Attributes:
+        counts: (15,) number of samples.
+        predicted: (15,) mean P(fake); NaN in an empty bin.
+        observed: (15,) share of fakes; NaN in an empty bin.
+    """
+
+    counts: IntArray
+    predicted: FloatArray
+    observed: FloatArray
+
+    @classmethod
+    def of(cls, labels: IntArray, scores: FloatArray) -> "Reliability":
+        """Sort samples into the bins of `expected_calibration_error`.
+
+        Args:
+            labels: (N,) 0 real, 1 fake.
+            scores: (N,) P(fake) in [0, 1].
+        """
+        bins = _calibration_bins(scores)
+        counts = np.bincount(bins, minlength=ECE_BINS)
+        divisor = np.where(counts > 0, counts, np.nan)
+        predicted, observed = (np.bincount(bins, weights, ECE_BINS) / divisor for weights in (scores, labels))
+        return cls(counts, predicted, observed)
+
+    def error(self) -> float | None:
+        """The expected calibration error; None if there is no sample."""
+        total = int(self.counts.sum())
+        gaps = np.abs(self.predicted - self.observed)
+        return float(np.nansum(self.counts * gaps) / total) if total else None
 
 
 def rate_above(threshold: float, scores: FloatArray, members: NDArray[np.bool_]) -> Average:
     """Share of some samples whose score is above a threshold: the TPR if they are the fakes, the FPR if the reals."""
     return _mean((scores > threshold) & members, members)
+
+
+def _calibration_bins(scores: FloatArray) -> IntArray:
+    """(N,) the bin of each score, from 0."""
+    inner_edges = np.linspace(0, 1, ECE_BINS + 1)[1:-1]
+    return np.searchsorted(inner_edges, scores).astype(np.int64)
 
 
 def _mean(terms: FloatArray | NDArray[np.bool_], counted: NDArray[np.bool_]) -> Average:

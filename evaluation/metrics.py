@@ -1,5 +1,6 @@
 """Frame and video metrics from a score table: those of ranks from one sort, averages, rates at thresholds from val."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -322,16 +323,25 @@ def per_class(scores: pd.DataFrame) -> list[ClassMetrics]:
     Raises:
         InputError: as `evaluate_scores`.
     """
+    return [ClassMetrics(*names, evaluate_scores(rows)) for *names, rows in of_each_class(scores)]
+
+
+def of_each_class(scores: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
+    """The rows of each fake class of each dataset with all real ones of that dataset, in order of first appearance.
+
+    Args:
+        scores: score table as `evaluation.scores.read_scores` gives it.
+
+    Yields:
+        The dataset, the class, its method, and the rows.
+    """
     is_fake = scores["label"].to_numpy() == 1
     dataset, datasets = _codes(scores, "dataset")
     kind, kinds = _codes(scores, "dataset", "class_name", "method")
-    rows: list[ClassMetrics] = []
     for code in pd.unique(kind[is_fake]):
         name, class_name, method = kinds[code]
         of_dataset = dataset == datasets.index((name,))
-        chosen = (of_dataset & ~is_fake) | (is_fake & (kind == code))
-        rows.append(ClassMetrics(name, class_name, method, evaluate_scores(scores[chosen])))
-    return rows
+        yield name, class_name, method, scores[(of_dataset & ~is_fake) | (is_fake & (kind == code))]
 
 
 def _of_level(

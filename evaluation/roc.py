@@ -62,8 +62,13 @@ class OperatingPoints:
 
     def eer(self) -> float:
         """Equal error rate as DeepfakeBench has it: the FPR at the ROC corner where |FNR - FPR| is smallest."""
+        return self.equal_error_point()[0]
+
+    def equal_error_point(self) -> tuple[float, float]:
+        """The ROC corner where |FNR - FPR| is smallest: its FPR, which is the EER, and its FNR."""
         fpr, tpr = self.roc()
-        return float(fpr[np.argmin(np.abs((1 - tpr) - fpr))])
+        nearest = int(np.argmin(np.abs((1 - tpr) - fpr)))
+        return float(fpr[nearest]), float(1 - tpr[nearest])
 
 
 @dataclass(frozen=True, slots=True)

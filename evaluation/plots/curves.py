@@ -1,8 +1,9 @@
-"""Figures of scores: ROC curves, histograms, timelines."""
+"""Figures of scores: ROC and DET curves, histograms, timelines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from evaluation.plots.style import (
     styled,
 )
 from evaluation.roc import OperatingPoints
+
+DET_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,56 @@ def roc_figure(curves: Sequence[Curve], title: str = "") -> Figure:
             plain(legend)
         set_title(axes, title)
     return figure
+
+
+def det_figure(curves: Sequence[Curve], title: str = "") -> Figure:
+    """False negative against false positive rate on normal-deviate axes, with each curve's point of equal error.
+
+    Scores that are normal in both classes give straight lines (Martin et al., Eurospeech 1997). The axes begin at the
+    smallest rate that any of the test sets can tell from none, but not below 0.1 %, and end at 90 %; a rate of 0 lies
+    on their edge.
+    """
+    with styled():
+        figure = new_figure(4.6, 4.8)
+        axes = figure.add_subplot()
+        low, high = _smallest_rate(curves), DET_TICKS[-1]
+        edges = probit(np.array([low, high]))
+        axes.plot(edges, edges, color="#B0B0B0", linewidth=0.9)
+        names = []
+        for curve, (colour, dash) in zip(curves, zip(cycle(COLOURS), cycle(DASHES), strict=False), strict=False):
+            fpr, tpr = curve.points.roc()
+            equal = curve.points.equal_error_point()
+            axes.plot(probit(fpr), probit(1 - tpr), color=colour, linestyle=dash, linewidth=1.8)
+            x, y = probit(np.clip(equal, low, high))
+            axes.plot([x], [y], "o", color=colour, markersize=6, markeredgecolor="white", clip_on=False, zorder=3)
+            names.append(f"{equal[0]:.4f}   {curve.name}")
+        ticks = [rate for rate in DET_TICKS if rate >= low]
+        for axis, set_limits in ((axes.xaxis, axes.set_xlim), (axes.yaxis, axes.set_ylim)):
+            axis.set_ticks(probit(np.array(ticks)).tolist(), [f"{100 * rate:g}" for rate in ticks])
+            set_limits(*edges)
+        axes.set(xlabel="False positive rate, % (real taken for fake)", aspect="equal")
+        axes.set(ylabel="False negative rate, % (fake missed)")
+        if names:
+            legend = axes.legend(
+                axes.lines[1::2], names, loc="upper right", title="EER", alignment="left", frameon=True
+            )
+            legend.get_frame().set(linewidth=0, alpha=0.85)
+            plain(legend)
+        set_title(axes, title)
+    return figure
+
+
+def probit(rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The standard normal deviates of some rates, 0 and 1 as those of one and of all but one in 10^9."""
+    inverse = NormalDist().inv_cdf
+    return np.array([inverse(rate) for rate in np.clip(rates, 1e-9, 1 - 1e-9).tolist()])
+
+
+def _smallest_rate(curves: Sequence[Curve]) -> float:
+    """The highest tick that no curve's smallest rate, that of a single sample, lies below."""
+    counts = [(curve.points.false_positives[-1], curve.points.true_positives[-1]) for curve in curves]
+    smallest = 1 / max((int(count) for pair in counts for count in pair), default=1000)
+    return max((rate for rate in DET_TICKS[:6] if rate <= smallest), default=DET_TICKS[0])
 
 
 def score_histogram(real: NDArray[np.float64], fake: NDArray[np.float64], title: str = "", bins: int = 25) -> Figure:
