@@ -105,7 +105,7 @@ def leaderboard(
     }
     notes = {note for cell in cells for note in cell.notes}
     if intervals:
-        notes.add(_bootstrap_note(resamples, seed))
+        notes.add(bootstrap_note(resamples, seed))
     table = metric_table(metric, sets, shown, sorted(notes))
     return table.mean_column("Avg.", group=metric_title(metric)) if len(sets) > 1 else table
 
@@ -200,9 +200,7 @@ def summary_table(results: Iterable[tuple[str, Measurement]], footnotes: Sequenc
         spreads=tuple((*row, *(None for _ in counted)) for row in table.spreads),
         footnotes=(
             *(f"{name}: {measured.metrics.note}" for name, measured in given if measured.metrics.note),
-            *sorted(
-                {_bootstrap_note(measured.resamples, measured.seed) for _, measured in given if measured.intervals}
-            ),
+            *sorted({bootstrap_note(measured.resamples, measured.seed) for _, measured in given if measured.intervals}),
             *footnotes,
         ),
     )
@@ -267,7 +265,7 @@ def comparison_table(
     runs = [run_name(path, record) for path, record in zip(paths, records, strict=True)]
     left_out = one.n_faceless_frames
     notes = sorted({note for record in records for note in record_notes(record)})
-    notes += [_bootstrap_note(resamples, seed) + ", the same resampled videos for both"]
+    notes += [bootstrap_note(resamples, seed) + ", the same resampled videos for both"]
     notes += [] if on_videos else ["DeLong's test takes samples to be independent, which frames are not: see video_auc"]
     notes += [f"{left_out} frames without a face in either are left out of both"] if left_out else []
     notes += [one.note] if one.note else []
@@ -350,7 +348,8 @@ def _metrics_table(
     )
 
 
-def _bootstrap_note(resamples: int, seed: int) -> str:
+def bootstrap_note(resamples: int, seed: int) -> str:
+    """What the intervals in brackets are."""
     return f"in brackets: 95 % intervals from {resamples} resamples of the videos, seed {seed}"
 
 

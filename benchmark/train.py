@@ -19,7 +19,7 @@ from detectors import build_detector
 from detectors.base import AbstractDetector
 from evaluation.metrics import binary_metrics
 from evaluation.protocol import OURS, Protocol
-from evaluation.scores import Environment, environment, git_commit
+from evaluation.scores import Environment, environment, git_commit, read_record
 from evaluation.scoring import score_faces
 from preprocessing.reconstruction.stored import ReconstructionModel
 from preprocessing.samples import FaceSet, open_faces, splits_of
@@ -63,6 +63,15 @@ class RunRecord:
     wall_seconds: float
     environment: Environment
     git_commit: str | None
+
+    @classmethod
+    def read(cls, path: Path) -> "RunRecord":
+        """Read a record back.
+
+        Raises:
+            InputError: the file is missing, is not JSON, or is not a run record.
+        """
+        return read_record(cls, path, "run record")
 
 
 def training_faces(config: DetectorConfig, data: Path, profile: str = "dfb", protocol: Protocol = OURS) -> FaceSet:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,8 @@ IDENTITY = pa.schema(
 
 SCHEMA = IDENTITY.append(pa.field("score", pa.float64(), nullable=True))
 """The columns. `face` is -1 and `score` null where no face was found; `label` is 0 real, 1 fake; `score` is P(fake)."""
+
+Recorded = TypeVar("Recorded")
 
 _ROW_GROUP = 65_536
 # What can change a score or a metric; the rest of the environment cannot.
@@ -290,11 +292,25 @@ class ScoreRecord:
         Raises:
             InputError: the file is missing, is not JSON, or is not a score record.
         """
-        try:
-            return TypeAdapter(cls).validate_json(path.read_bytes())
-        except OSError as error:
-            raise InputError(f"cannot read the score record {path}: {error.strerror or error}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise InputError(f"{path} is not a score record: {where + ': ' if where else ''}{first['msg']}") from error
+        return read_record(cls, path, "score record")
+
+
+def read_record(kind: type[Recorded], path: Path, name: str) -> Recorded:
+    """Read a dataclass that was written as JSON.
+
+    Args:
+        kind: the dataclass.
+        path: the file.
+        name: what it is, in words ("score record").
+
+    Raises:
+        InputError: the file is missing, is not JSON, or is not such a record.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read the {name} {path}: {error.strerror or error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"{path} is not a {name}: {where + ': ' if where else ''}{first['msg']}") from error

@@ -1,7 +1,10 @@
-"""A run's report: one HTML file that holds everything it shows and needs neither network nor script."""
+"""The page of a report: one HTML file that holds all it shows, needs no network, and is complete without its script."""
 
 import base64
+import hashlib
+import re
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +12,6 @@ from markupsafe import Markup
 
 from config.files import write_text
 from evaluation.render import templates, to_html
-from evaluation.scores import Environment
 from evaluation.tables import Table
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -24,6 +26,7 @@ class Picture:
     Attributes:
         content: bytes of a PNG or SVG file (evaluation.plots.style.png_bytes, svg_bytes).
         caption: what it shows, in a sentence.
+        told: the same for those who cannot see it, with its figures; the caption if empty.
 
     Raises:
         ValueError: the bytes are neither PNG nor SVG.
@@ -31,6 +34,7 @@ class Picture:
 
     content: bytes
     caption: str
+    told: str = ""
 
     def __post_init__(self) -> None:
         if not (self.is_png or b"<svg" in self.content[:1024]):
@@ -57,14 +61,22 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """Pictures that stand beside each other where there is room."""
+
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """Names and values, such as counts and settings, as a list in two columns."""
+    """Names and values, such as counts and settings, as a list in two columns, with a heading or without."""
 
     pairs: tuple[tuple[str, str], ...]
+    heading: str = ""
 
 
-Block = str | Table | Picture | Facts
-"""What a section holds: a paragraph, a table, a figure, or facts."""
+Block = str | Table | Picture | Row | Facts
+"""What a section holds: a paragraph, a table, one figure or several beside each other, or facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,35 +93,53 @@ class Report:
 
     Attributes:
         title: heading of the page.
-        lead: the one sentence to read if no other is.
+        lead: the sentences to read if no others are.
         sections: the body.
         notes: what holds for the whole report, above all substitutes that stand in for the real thing.
-        environment: software and hardware of the run.
     """
 
     title: str
     lead: str
     sections: tuple[Section, ...]
     notes: tuple[str, ...] = ()
-    environment: Environment | None = None
 
 
 def write_report(path: Path, report: Report) -> None:
     """Write the report as one HTML file; every name and text in it is escaped.
 
+    The page forbids itself the network, and every script but its own, which it knows by its hash.
+
     Raises:
         InputError: the file cannot be written.
     """
-    template = templates(Path(__file__).parent).get_template("report.html.j2")
-    sections = [(part.heading, [_kind_and_content(block) for block in part.blocks]) for part in report.sections]
-    page = template.render(report=report, sections=sections)
+    room = templates(Path(__file__).parent)
+    script = (Path(__file__).parent / "templates" / "sort.js").read_text(encoding="utf-8")
+    sections = [
+        (anchor, part.heading, [_kind_and_content(block) for block in part.blocks])
+        for anchor, part in zip(_anchors(report.sections), report.sections, strict=True)
+    ]
+    page = room.get_template("report.html.j2").render(
+        report=report,
+        sections=sections,
+        script=Markup(script),  # noqa: S704, our own
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+    )
     write_text(path, page)
+
+
+def _anchors(sections: Sequence[Section]) -> Iterator[str]:
+    """The address of each section within the page: its heading in small letters, with a number where it is not new."""
+    given: set[str] = set()
+    for number, section in enumerate(sections, 1):
+        name = re.sub(r"[^a-z0-9]+", "-", section.heading.lower()).strip("-")
+        anchor = name if name and name not in given else f"{name}-{number}".lstrip("-")
+        given.add(anchor)
+        yield anchor
 
 
 def _kind_and_content(block: Block) -> tuple[str, Block | Markup]:
     """What the template needs to tell blocks apart; a table comes as HTML that is escaped already."""
     if isinstance(block, Table):
         return "table", Markup(to_html(block))  # noqa: S704, to_html escapes
-    if isinstance(block, Picture):
-        return "picture", block
-    return ("facts", block) if isinstance(block, Facts) else ("paragraph", block)
+    kinds = {Picture: "picture", Row: "row", Facts: "facts", str: "paragraph"}
+    return kinds[type(block)], block

@@ -1,0 +1,204 @@
+"""What there is of some runs: score tables and what they say, records of training, perturbed scores and features."""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from benchmark.leaderboard import read_tables, run_name, thresholds_beside
+from benchmark.places import CONFIG, FEATURES, PERTURBED, scores_path
+from benchmark.train import RECORD, RunRecord
+from config.load import load_config
+from config.schema import DetectorConfig
+from detectors.weights import weights_sha256
+from evaluation.bootstrap import RESAMPLES, bootstrap
+from evaluation.measurement import Measurement, measure
+from evaluation.metrics import ScoredSet, evaluate_scores, group_scores, of_each_class
+from evaluation.scores import ScoreRecord
+from evaluation.tables import Interval
+from training.checkpoint import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Manipulation:
+    """The frame AUC of one manipulation of a test set against all reals of the set, with its interval if it has one."""
+
+    name: str
+    auc: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A score table and what follows from it.
+
+    Attributes:
+        path: the score table.
+        record: how it came about.
+        measured: all metrics, with intervals.
+        scored: the scores as arrays, as the record's protocol sees them.
+        manipulations: each of the set's, in order of first appearance.
+        sources: the data sets trained on whose val scores, by the same weights, lie beside; thresholds are theirs.
+    """
+
+    path: Path
+    record: ScoreRecord
+    measured: Measurement
+    scored: ScoredSet
+    manipulations: tuple[Manipulation, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def test_set(self) -> str:
+        """The test set: the folder that the score table is in."""
+        return self.path.parent.name
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row of the leaderboard.
+
+    Attributes:
+        name: what tells it apart from the others.
+        results: by test set.
+        training: the record of the training run that the scores lie in; None without one.
+        weights: its selected weights, if these are what all its results were made with.
+    """
+
+    name: str
+    results: dict[str, Result]
+    training: RunRecord | None
+    weights: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """All that a report is made of.
+
+    Attributes:
+        runs: in order of their names.
+        perturbed: tables of scores under perturbations.
+        features: feature files that belong to clean score tables.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+
+    runs: tuple[Run, ...]
+    perturbed: tuple[Path, ...]
+    features: tuple[Path, ...]
+    resamples: int
+    seed: int
+
+    @property
+    def test_sets(self) -> tuple[str, ...]:
+        """The names of all test sets, sorted."""
+        return tuple(sorted({name for run in self.runs for name in run.results}))
+
+    def on(self, test_set: str) -> dict[str, Result]:
+        """The results on a test set, by the names of their runs."""
+        return {run.name: run.results[test_set] for run in self.runs if test_set in run.results}
+
+    @property
+    def results(self) -> list[Result]:
+        """The results of all runs."""
+        return [result for run in self.runs for result in run.results.values()]
+
+
+def collect(paths: Sequence[Path], *, resamples: int = RESAMPLES, seed: int = 0, console: Console) -> Collection:
+    """Find and measure everything below some paths.
+
+    Args:
+        paths: run folders, evaluation folders, score tables, or folders of these at any depth. Of a folder the scores
+            of test splits are taken; those of another split are if their file is named.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+        console: where progress is shown.
+
+    Raises:
+        InputError: a path is missing, there are no scores of a test split, or a file is damaged.
+    """
+    results: dict[Path, Result] = {}
+    for path, record, scores in read_tables(paths):
+        if path.resolve() not in results:
+            console.print(f"measure {path}", highlight=False, markup=False)
+            results[path.resolve()] = _result(path, record, scores, resamples, seed)
+    clean = {path.parent for path in results}
+    features = [path for path in _files(paths, FEATURES) if path.resolve().parent in clean]
+    return Collection(
+        tuple(_runs(list(results.values()))), tuple(_files(paths, PERTURBED)), tuple(features), resamples, seed
+    )
+
+
+def _files(paths: Sequence[Path], name: str) -> list[Path]:
+    """The files of a name below some folders, and below those of score tables that are named themselves; each once."""
+    folders = [path if path.is_dir() else path.parent for path in paths]
+    return list({file.resolve(): file for folder in folders for file in sorted(folder.rglob(name))}.values())
+
+
+def _result(path: Path, record: ScoreRecord, scores: pd.DataFrame, resamples: int, seed: int) -> Result:
+    sources = _sources(path, record)
+    thresholds = thresholds_beside(path, record, sources)
+    measured = measure(scores, thresholds, resamples=resamples, seed=seed)
+    return Result(path, record, measured, group_scores(scores), tuple(_manipulations(scores, resamples, seed)), sources)
+
+
+def _sources(path: Path, record: ScoreRecord) -> tuple[str, ...]:
+    config = path.with_name(CONFIG)
+    if not config.is_file():
+        return ()
+    beside = {
+        name: scores_path(path.parent.parent, name, "val") for name in load_config(DetectorConfig, config).train_dataset
+    }
+    return tuple(
+        name
+        for name, val in beside.items()
+        if val.is_file() and ScoreRecord.read(ScoreRecord.beside(val)).weights_sha256 == record.weights_sha256
+    )
+
+
+def _manipulations(scores: pd.DataFrame, resamples: int, seed: int) -> Iterator[Manipulation]:
+    classes = list(of_each_class(scores))
+    times = Counter(method for _, _, method, _ in classes)
+    for _, class_name, method, rows in classes:
+        interval = bootstrap(rows, ["frame_auc"], resamples=resamples, seed=seed).interval("frame_auc")
+        name = method if times[method] == 1 else f"{method} ({class_name})"
+        yield Manipulation(name, evaluate_scores(rows).frame_auc, interval)
+
+
+def _runs(results: Sequence[Result]) -> Iterator[Run]:
+    """The rows of the leaderboard; where two would have a test set twice, their folders tell them apart."""
+    by_name: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        by_name[run_name(result.path, result.record)].append(result)
+    for name, alike in sorted(by_name.items()):
+        if max(Counter(result.test_set for result in alike).values()) == 1:
+            yield _run(name, alike)
+            continue
+        by_folder: dict[Path, list[Result]] = defaultdict(list)
+        for result in alike:
+            by_folder[result.path.resolve().parent.parent].append(result)
+        common = os.path.commonpath(by_folder)
+        for folder, own in by_folder.items():
+            yield _run(f"{name}, {folder.relative_to(common).as_posix()}", own)
+
+
+def _run(name: str, results: Sequence[Result]) -> Run:
+    folders = {folder for result in results if (folder := _run_folder(result.path))}
+    if len(folders) != 1:
+        return Run(name, {result.test_set: result for result in results}, None, None)
+    (folder,) = folders
+    best = RunFolder(folder).best
+    hashes = {result.record.weights_sha256 for result in results}
+    weights = best if best.is_file() and hashes == {weights_sha256(best)} else None
+    training = RunRecord.read(folder / RECORD)
+    return Run(name, {result.test_set: result for result in results}, training, weights)
+
+
+def _run_folder(scores: Path) -> Path | None:
+    """The run folder that a score table lies in, at any depth."""
+    inside = (folder for folder in scores.resolve().parents if (folder / RECORD).is_file())
+    return next((folder for folder in inside if RunFolder(folder).config.is_file()), None)
