@@ -28,6 +28,7 @@ for command in (
     suites.reproduce,
     tables.table,
     tables.compare,
+    tables.report,
     whole.perf,
     whole.demo,
 ):

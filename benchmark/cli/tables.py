@@ -1,11 +1,21 @@
-"""Commands that show what score tables say."""
+"""Commands that show what score tables say: in a table, beside each other, on a page."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import BootstrapSeed, Form, Format, Resamples, ThresholdOn
+from benchmark.cli.options import (
+    BootstrapSeed,
+    Device,
+    Form,
+    Format,
+    Plugin,
+    Resamples,
+    ThresholdOn,
+    load_plugins,
+    make_console,
+)
 from config.errors import InputError
 
 
@@ -69,3 +79,35 @@ def compare(
 
     drawn = comparison_table(first, second, metric, resamples=resamples, seed=seed)
     typer.echo(FORMATS[form.value](drawn), nl=False)
+
+
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders, evaluation folders, score tables, or folders that hold some.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of face stores: also show in which parts of faces detectors see fakes.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Preprocessing profile of these.")] = "dfb",
+    out: Annotated[Path, typer.Option(help="The HTML file.")] = Path("report.html"),
+    title: Annotated[str, typer.Option(help="Its heading.")] = "Assay report",
+    resamples: Resamples = 1000,
+    seed: BootstrapSeed = 0,
+    device: Device = "auto",
+    plugin: Plugin = None,
+) -> None:
+    """One HTML file on any set of runs: leaderboard, curves, calibration, robustness, coverage, provenance."""
+    from benchmark.report.make import make_report
+
+    load_plugins(plugin)
+    make_report(
+        runs,
+        out,
+        data=data,
+        profile=profile,
+        title=title,
+        resamples=resamples,
+        seed=seed,
+        device=device,
+        console=make_console(),
+    )

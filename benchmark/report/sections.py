@@ -42,7 +42,7 @@ def calibration_section(found: Collection) -> Section:
         told = _told(f"Reliability diagram of {name}, ECE", ((curve.name, curve.bins.error()) for curve in curves))
         caption = f"Share of fakes against mean score on {name}, single frames, in 15 bins of equal width."
         pictures.append(Picture(svg_bytes(reliability_figure(curves, name)), caption, told))
-    return Section("Calibration", (_metric_table(found, "frame_ece"), Row(tuple(pictures))))
+    return Section("Calibration", (_metric_table(found, "frame_ece", intervals=False), Row(tuple(pictures))))
 
 
 def manipulations_section(found: Collection) -> Section:
@@ -95,18 +95,21 @@ def differing_samples(found: Collection) -> Iterator[str]:
             yield f"{name}: the runs were not scored on the same manifest rows, so that their figures do not compare"
 
 
-def _metric_table(found: Collection, metric: str) -> Table:
+def _metric_table(found: Collection, metric: str, *, intervals: bool = True) -> Table:
     shown: dict[str, dict[str, tuple[float | None, Spread | None]]] = {
         run.name: {
-            name: (getattr(result.measured.metrics, metric), result.measured.intervals.get(metric))
+            name: (
+                getattr(result.measured.metrics, metric),
+                result.measured.intervals.get(metric) if intervals else None,
+            )
             for name, result in run.results.items()
         }
         for run in found.runs
     }
-    notes = sorted(
-        {f"{each.test_set}: {each.measured.metrics.note}" for each in found.results if each.measured.metrics.note}
-    )
-    table = metric_table(metric, found.test_sets, shown, [*notes, bootstrap_note(found.resamples, found.seed)])
+    noted = ((each.test_set, each.measured.metrics.note) for each in found.results)
+    notes = sorted({f"{name}: {note}" for name, note in noted if note})
+    notes += [bootstrap_note(found.resamples, found.seed)] if intervals else []
+    table = metric_table(metric, found.test_sets, shown, notes)
     return table.mean_column("Avg.", group=metric_title(metric)) if len(found.test_sets) > 1 else table
 
 

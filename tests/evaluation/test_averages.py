@@ -6,7 +6,15 @@ import sklearn.metrics as sk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.averages import ECE_BINS, Average, accuracy, brier_score, expected_calibration_error, rate_above
+from evaluation.averages import (
+    ECE_BINS,
+    Average,
+    Reliability,
+    accuracy,
+    brier_score,
+    expected_calibration_error,
+    rate_above,
+)
 
 # Multiples of 1/15 lie on the edges of the bins.
 SCORE = st.floats(0, 1) | st.integers(0, ECE_BINS).map(lambda k: k / ECE_BINS)
@@ -55,6 +63,24 @@ def test_calibration_error_is_the_sum_over_bins_that_the_definition_says(data: t
         if inside.any():
             expected += inside.mean() * abs(scores[inside].mean() - labels[inside].mean())
     assert expected_calibration_error(labels, scores).value() == pytest.approx(expected, abs=1e-12)
+
+
+def test_reliability_worked_out_by_hand() -> None:
+    found = Reliability.of(np.array([0, 1, 0, 1, 1]), np.array([0.0, 0.06, 0.31, 0.32, 1.0]))
+    assert found.counts.tolist() == [2, 0, 0, 0, 2, *[0] * 9, 1]
+    np.testing.assert_allclose(found.predicted, [0.03, *[np.nan] * 3, 0.315, *[np.nan] * 9, 1])
+    np.testing.assert_allclose(found.observed, [0.5, *[np.nan] * 3, 0.5, *[np.nan] * 9, 1])
+
+
+@given(SAMPLES)
+def test_the_bins_add_up_to_the_calibration_error(data: tuple[np.ndarray, ...]) -> None:
+    labels, scores, _ = data
+    expected = expected_calibration_error(labels, scores).value()
+    assert Reliability.of(labels, scores).error() == pytest.approx(expected, abs=1e-12)
+
+
+def test_no_samples_have_no_calibration_error() -> None:
+    assert Reliability.of(np.array([], int), np.array([])).error() is None
 
 
 def test_a_rate_counts_scores_above_the_threshold_among_its_members() -> None:

@@ -11,10 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from config.errors import InputError
-from evaluation.plots.curves import Curve, roc_figure, score_histogram, timeline
+from evaluation.averages import Reliability
+from evaluation.plots.curves import Curve, det_figure, probit, roc_figure, score_histogram, timeline
+from evaluation.plots.measures import Bars, Calibration, bar_figure, reliability_figure
 from evaluation.plots.sheets import StepRows, boxed_faces, crop_sheet, step_sheet
 from evaluation.plots.style import jpeg_bytes, png_bytes, save_figure, svg_bytes
 from evaluation.roc import OperatingPoints
+from evaluation.tables import Interval
 
 LABELS = np.array([0, 0, 1, 0, 1, 1])
 SCORES = np.array([0.1, 0.3, 0.3, 0.6, 0.7, 0.9])
@@ -54,6 +57,66 @@ def test_many_curves_are_all_told_apart() -> None:
 def test_a_roc_figure_without_curves_is_an_empty_one() -> None:
     (axes,) = roc_figure([]).axes
     assert len(axes.lines) == 1
+
+
+def test_probit_undoes_the_normal_distribution() -> None:
+    rates = np.array([0.0013498980316301035, 0.15865525393145707, 0.5, 0.9772498680518208])
+    np.testing.assert_allclose(probit(rates), [-3, -1, 0, 2], atol=1e-12)
+    assert np.isfinite(probit(np.array([0.0, 1.0]))).all()
+
+
+def test_the_det_figure_draws_normal_deviates_and_the_point_of_equal_error() -> None:
+    # Both classes normal, one standard deviation to either side of 0: FNR = Φ(t - 1), FPR = Φ(-t - 1), a line of slope -1.
+    quantiles = probit((np.arange(2000) + 0.5) / 2000)
+    points = OperatingPoints.of(np.repeat([0, 1], 2000), np.concatenate([quantiles - 1, quantiles + 1]))
+    (axes,) = det_figure([Curve("DemoFF", points)]).axes
+    curve, equal = axes.lines[1:]
+    x, y = (np.asarray(data, float) for data in curve.get_data())
+    inner = (np.abs(x) < 2) & (np.abs(y) < 2)
+    assert inner.sum() > 100
+    np.testing.assert_allclose(x[inner] + y[inner], -2, atol=0.03)
+    np.testing.assert_allclose(np.ravel(equal.get_data()), [-1, -1], atol=0.02)  # EER = Φ(-1)
+    assert legend_of(axes) == [f"{points.eer():.4f}   DemoFF"]
+    assert axes.get_xlim() == axes.get_ylim() == tuple(probit(np.array([0.001, 0.9])))
+    assert [label.get_text() for label in axes.get_xticklabels()][:4] == ["0.1", "0.2", "0.5", "1"]
+
+
+def test_a_det_curve_without_errors_lies_on_the_edge() -> None:
+    (axes,) = det_figure([Curve("perfect", OperatingPoints.of([0, 1], [0.1, 0.9]))]).axes
+    assert np.ravel(axes.lines[2].get_data()).tolist() == [axes.get_xlim()[0]] * 2
+    assert axes.get_xlim()[0] == pytest.approx(probit(np.array([0.05]))[0])  # one real sample: nothing is finer
+
+
+def test_the_reliability_figure_draws_each_bin() -> None:
+    labels, scores = np.array([0, 1, 1, 0, 1]), np.array([0.02, 0.05, 0.5, 0.5, 0.97])
+    curve = Calibration("DemoFF", Reliability.of(labels, scores))
+    axes, below = reliability_figure([curve]).axes
+    x, y = axes.lines[1].get_data()
+    np.testing.assert_allclose(x, [0.035, 0.5, 0.97])
+    np.testing.assert_allclose(y, [0.5, 0.5, 1.0])
+    # (2 * 0.465 + 2 * 0 + 1 * 0.03) / 5
+    assert legend_of(axes) == ["0.1920   DemoFF"]
+    shares = below.patches[0].get_data().values  # type: ignore[attr-defined]
+    np.testing.assert_allclose(shares[[0, 7, 14]], [0.4, 0.4, 0.2])
+    assert shares.sum() == pytest.approx(1)
+
+
+def test_bars_are_as_long_as_their_values_and_carry_their_intervals() -> None:
+    series = [Bars("sbi", [0.9, None], [Interval(0.8, 0.95), None]), Bars("vht", [0.6, 0.7], [None, None])]
+    (axes,) = bar_figure(["Deepfakes", "$x_1$"], series, "Frame AUC", chance=0.5).axes
+    assert [patch.get_width() for patch in axes.patches] == [0.9, 0.0, 0.6, 0.7]  # type: ignore[attr-defined]
+    interval, chance = axes.lines
+    assert list(interval.get_xdata()) == [0.8, 0.95]
+    assert list(chance.get_xdata()) == [0.5, 0.5]
+    assert [text.get_text() for text in axes.texts] == ["0.900", "–", "0.600", "0.700"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Deepfakes", "$x_1$"]
+    assert legend_of(axes) == ["sbi", "vht"]
+    assert is_svg(svg_bytes(axes.get_figure()))  # type: ignore[arg-type]
+
+
+def test_bars_that_do_not_fit_their_categories_are_refused() -> None:
+    with pytest.raises(ValueError, match="'sbi' needs a value and an interval, or None, for each of 2"):
+        bar_figure(["a", "b"], [Bars("sbi", [0.5], [None])], "AUC")
 
 
 def test_the_histogram_shows_shares_of_each_class() -> None:
