@@ -323,7 +323,10 @@ def per_class(scores: pd.DataFrame) -> list[ClassMetrics]:
     Raises:
         InputError: as `evaluate_scores`.
     """
-    return [ClassMetrics(*names, evaluate_scores(rows)) for *names, rows in of_each_class(scores)]
+    return [
+        ClassMetrics(dataset, class_name, method, evaluate_scores(rows))
+        for dataset, class_name, method, rows in of_each_class(scores)
+    ]
 
 
 def of_each_class(scores: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:

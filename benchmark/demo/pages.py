@@ -8,11 +8,15 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from rich.console import Console
 
 from benchmark.demo.light import BASELINE
 from benchmark.evaluate import Evaluated
 from benchmark.leaderboard import calibration_table, manipulation_table, summary_table
-from benchmark.report import Block, Facts, Picture, Report, Section, write_report
+from benchmark.report.collect import collect
+from benchmark.report.explanations import Faces
+from benchmark.report.make import lead, notes, sections
+from benchmark.report.page import Facts, Picture, Report, Section, write_report
 from config.files import atomic_path
 from evaluation.metrics import group_scores
 from evaluation.plots.curves import Curve, roc_figure, score_histogram
@@ -89,13 +93,12 @@ def write_pages(
     for name, content in pictures.items():
         with atomic_path(folder / f"{name}.png") as scratch:
             scratch.write_bytes(content)
-    notes = sorted({text for outcome in outcomes for text in outcome.notes})
+    found = collect([outcome.run for outcome in outcomes], console=Console(quiet=True))
     report = Report(
         title="Assay demo",
-        lead=" ".join(map(_lead, outcomes)),
-        sections=tuple(_sections(tables, pictures, rows, outcomes)),
-        notes=(note, *notes, f"made in {time.monotonic() - started:.0f} s"),
-        environment=outcomes[0].results[0].record.environment,
+        lead=lead(found),
+        sections=(*sections(found, Faces(data)), *_sections(pictures, rows, outcomes)),
+        notes=(note, *notes(found), f"made in {time.monotonic() - started:.0f} s"),
     )
     write_report(out / "report.html", report)
     return Pages(out / "report.html", folder)
@@ -139,48 +142,21 @@ def _figures(outcomes: Sequence[Outcome], data: Path) -> dict[str, Figure]:
 
 
 def _sections(
-    tables: Mapping[str, Table],
-    pictures: Mapping[str, bytes],
-    rows: Mapping[str, pd.DataFrame],
-    outcomes: Sequence[Outcome],
+    pictures: Mapping[str, bytes], rows: Mapping[str, pd.DataFrame], outcomes: Sequence[Outcome]
 ) -> Iterator[Section]:
-    """All detectors together; then each; then each test set, with what each detector makes of it."""
-
-    def picture(name: str, caption: str) -> Picture:
-        return Picture(pictures[name], caption)
-
-    titles = _titles(outcomes)
-    yield Section("Leaderboard", (tables["leaderboard"], picture("roc", "ROC curves of single frames.")))
-    for outcome, title in zip(outcomes, titles, strict=True):
-        heading = f"All metrics of {title}" if title else "All metrics"
-        both = (tables[_file(title, "metrics")], tables[_file(title, "calibration")])
-        yield Section(heading, (*both, Facts(_training(outcome))))
+    """What the demo has beside any other report: its crops, what was found in its clips, how long it trained."""
     for name, manifest in rows.items():
-        blocks: list[Block] = []
-        for title in titles:
-            blocks.append(tables[_file(title, f"manipulations_{name}")])
-            of = f" of {title}" if title else ""
-            blocks.append(picture(_file(title, f"scores_{name}"), f"Frame scores{of} on {name}."))
-        blocks.append(picture(f"crops_{name}", f"Test crops of {name} with their 81 landmarks."))
-        yield Section(f"{name}, by manipulation", (*blocks, Facts(_coverage(manifest))))
+        crops = Picture(pictures[f"crops_{name}"], f"Test crops of {name} with their 81 landmarks.")
+        yield Section(f"Crops of {name}", (crops, Facts(_coverage(manifest))))
+    yield Section("Training", tuple(Facts(_training(outcome), outcome.name) for outcome in outcomes))
 
 
 def _training(outcome: Outcome) -> tuple[tuple[str, str], ...]:
-    facts = (("detector", outcome.name), ("trained on", "DemoFF train"), ("epochs", str(outcome.epochs)))
+    facts = (("trained on", "DemoFF train"), ("epochs", str(outcome.epochs)))
     if outcome.name == BASELINE:
         return facts
     images = f"{outcome.epochs * outcome.images} in all; the number of epochs brings this near to the baseline's"
     return (*facts, ("images shown", images))
-
-
-def _lead(outcome: Outcome) -> str:
-    """A detector's outcome in a sentence."""
-    parts = [f"{_figure(result.metrics.frame_auc)} on {result.dataset}" for result in outcome.results]
-    return f"{outcome.name}, trained on DemoFF, reaches a frame AUC of {' and '.join(parts)}."
-
-
-def _figure(value: float | None) -> str:
-    return "none" if value is None else f"{value:.3f}"
 
 
 def _coverage(rows: pd.DataFrame) -> tuple[tuple[str, str], ...]:

@@ -38,6 +38,7 @@ class Result:
 
     Attributes:
         path: the score table.
+        split: of the data set, which is "test" unless a table of another is named.
         record: how it came about.
         measured: all metrics, with intervals.
         scored: the scores as arrays, as the record's protocol sees them.
@@ -46,6 +47,7 @@ class Result:
     """
 
     path: Path
+    split: str
     record: ScoreRecord
     measured: Measurement
     scored: ScoredSet
@@ -56,6 +58,11 @@ class Result:
     def test_set(self) -> str:
         """The test set: the folder that the score table is in."""
         return self.path.parent.name
+
+    @property
+    def dataset(self) -> str:
+        """The data set or part whose split it is."""
+        return self.test_set.removesuffix(f"_{self.split}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +150,8 @@ def _result(path: Path, record: ScoreRecord, scores: pd.DataFrame, resamples: in
     sources = _sources(path, record)
     thresholds = thresholds_beside(path, record, sources)
     measured = measure(scores, thresholds, resamples=resamples, seed=seed)
-    return Result(path, record, measured, group_scores(scores), tuple(_manipulations(scores, resamples, seed)), sources)
+    split, manipulations = str(scores["split"].iloc[0]), tuple(_manipulations(scores, resamples, seed))
+    return Result(path, split, record, measured, group_scores(scores), manipulations, sources)
 
 
 def _sources(path: Path, record: ScoreRecord) -> tuple[str, ...]:

@@ -15,8 +15,10 @@ from evaluation.render import templates, to_html
 from evaluation.tables import Table
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Figures are drawn at 150 dots per inch, a page has 96.
-_SCREEN_SCALE = 96 / 150
+# PNG figures are drawn at 150 dots per inch, SVG at 72 points; a page has 96 pixels.
+_PNG_SCALE, _SVG_SCALE = 96 / 150, 96 / 72
+_SVG_SIZE = re.compile(rb'<svg[^>]*? width="([0-9.]+)pt" height="([0-9.]+)pt"')
+_WIDE = 500  # pixels: on a phone such a figure is not made smaller than its letters can be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,17 @@ class Picture:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Width and height on the page in CSS pixels; None for SVG, which brings its own."""
-        if not self.is_png:
-            return None
-        width, height = struct.unpack(">II", self.content[16:24])
-        return round(width * _SCREEN_SCALE), round(height * _SCREEN_SCALE)
+        """Width and height on the page in CSS pixels; None for an SVG that does not say them in points."""
+        if self.is_png:
+            width, height = struct.unpack(">II", self.content[16:24])
+            return round(width * _PNG_SCALE), round(height * _PNG_SCALE)
+        found = _SVG_SIZE.search(self.content)
+        return (round(float(found[1]) * _SVG_SCALE), round(float(found[2]) * _SVG_SCALE)) if found else None
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it would be too small to read on a phone's screen, and is moved sideways there."""
+        return self.size is not None and self.size[0] > _WIDE
 
 
 @dataclass(frozen=True, slots=True)

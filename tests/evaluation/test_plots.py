@@ -66,7 +66,7 @@ def test_probit_undoes_the_normal_distribution() -> None:
 
 
 def test_the_det_figure_draws_normal_deviates_and_the_point_of_equal_error() -> None:
-    # Both classes normal, one standard deviation to either side of 0: FNR = Φ(t - 1), FPR = Φ(-t - 1), a line of slope -1.
+    # Both classes normal, a standard deviation to either side of 0: FNR = Φ(t - 1), FPR = Φ(-t - 1), slope -1.
     quantiles = probit((np.arange(2000) + 0.5) / 2000)
     points = OperatingPoints.of(np.repeat([0, 1], 2000), np.concatenate([quantiles - 1, quantiles + 1]))
     (axes,) = det_figure([Curve("DemoFF", points)]).axes
