@@ -1,20 +1,25 @@
 """The sections of a report that explain: robustness, confidence, errors, what detectors look at, their features."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.explain.cam import CamSheet, cam_sheet
-from benchmark.explain.embed import draw_embedded, embed, embedding_table
+from benchmark.explain.embed import Embedded, draw_embedded, embed, embedding_table
 from benchmark.explain.errors import SetErrors, draw_errors, errors_table, read_errors
-from benchmark.explain.robustness import Robustness, draw_robustness, levels_table, read_robustness
+from benchmark.leaderboard import metric_title
+from benchmark.places import features_path
 from benchmark.report.collect import Collection, Result, Run
 from benchmark.report.page import Block, Picture, Row, Section
+from benchmark.report.provenance import all_notes
+from benchmark.robustness_tables import Found, read_robustness, robustness_table
 from config.errors import InputError
-from evaluation.plots.explanations import Confidence, confidence_rows
+from evaluation.plots.explanations import Confidence, LevelCurve, confidence_rows, level_panels
 from evaluation.plots.style import png_bytes, svg_bytes
+from evaluation.robustness import DISTANCES
 
-ROBUSTNESS_METRIC = "frame_auc"
+AUC = "frame_auc"
 LEVEL = "frame"
 FACES_OF_EACH_CLASS = 1
 
@@ -36,19 +41,20 @@ class Faces:
 
 def robustness_section(found: Collection) -> Section:
     """What is lost under each suite of perturbations on each test set; empty where nothing was perturbed."""
-    names = {result.path.resolve().parent: run.name for run in found.runs for result in run.results.values()}
-    by_suite: dict[tuple[str, str], list[Robustness]] = defaultdict(list)
-    for path in found.perturbed:
-        (read,) = read_robustness([path], ROBUSTNESS_METRIC)
-        own = replace(read, run=names.get(path.resolve().parent.parent, read.run))
-        by_suite[own.test_set, own.suite].append(own)
     blocks: list[Block] = []
-    for (test_set, suite), curves in by_suite.items():
-        figure = draw_robustness(curves, ROBUSTNESS_METRIC, relative=False)
-        caption = f"Frame AUC on {test_set} under the perturbations of the suite {suite}, by level."
+    for group in _that_compare(_perturbed(found)):
+        suite, test_set, names = group[0].suite.name, group[0].test_set, [_name(found, one) for one in group]
+        caption = (
+            f"{metric_title(AUC)} on {test_set} under the perturbations of suite {suite}; level 0: the clean crops."
+        )
+        curves = [curve for one, name in zip(group, names, strict=True) for curve in _level_curves(one, name)]
+        figure = level_panels(curves, metric_title(AUC), "bands: standard deviation over draws")
         blocks.append(Picture(svg_bytes(figure), caption, f"{caption} Figures below."))
-        table = levels_table(curves, ROBUSTNESS_METRIC, relative=False)
-        blocks.append(replace(table, caption=f"{test_set}, suite {suite}: {table.caption}", footnotes=()))
+        has_distances = all(one.robustness.distances for one in group)
+        kinds = [(AUC, False), (AUC, True), *([(metric, False) for metric in DISTANCES] if has_distances else [])]
+        for metric, relative in kinds:
+            table = robustness_table(group, metric, relative=relative)
+            blocks.append(replace(table, rows=tuple(names), footnotes=_new_notes(table.footnotes, found)))
     return Section("Robustness", tuple(blocks))
 
 
@@ -103,20 +109,66 @@ def cam_section(found: Collection, faces: Faces | None) -> Section:
 
 
 def features_section(found: Collection) -> Section:
-    """The features of each run and test set in a plane, where there is a file of them."""
-    blocks: list[Block] = []
+    """The features of each run and test set in a plane, where there is a file of them, or why there is none of one."""
+    embedded: list[Embedded] = []
+    missing: list[Block] = []
     for path in found.features:
         try:
-            embedded = embed([path], seed=found.seed)
+            embedded += embed([path], seed=found.seed)
         except InputError as error:
-            blocks.append(f"No plane of features: {error}.")
-            continue
-        title = embedded[0].embedding.title
-        caption = f"Features of {title} in a plane, by t-SNE."
+            missing.append(f"No plane of features: {error}.")
+    if not embedded:
+        return Section("Features", tuple(missing))
+    pictures = []
+    for one in embedded:
+        caption = f"Features of {one.embedding.title} in a plane, by t-SNE."
         told = f"{caption} How far reals and fakes lie apart is in the table below."
-        blocks.append(Picture(svg_bytes(draw_embedded(embedded, found.seed)), caption, told))
-        blocks.append(embedding_table(embedded))
-    return Section("Features", tuple(blocks))
+        pictures.append(Picture(svg_bytes(draw_embedded([one], found.seed)), caption, told))
+    return Section("Features", (Row(tuple(pictures)), embedding_table(embedded), *missing))
+
+
+def _perturbed(found: Collection) -> Iterator[Found]:
+    """What the perturbed tables of test splits say, with the distances of features where there is a file of them."""
+    for path in found.perturbed:
+        read = read_robustness(path, distances=features_path(path).is_file())
+        if read.is_test:
+            yield read
+
+
+def _that_compare(perturbed: Iterable[Found]) -> list[list[Found]]:
+    """Groups of one test set and one suite, in which no run is there twice."""
+    groups: list[list[Found]] = []
+    for one in perturbed:
+        of = (one.test_set, one.suite.sha256)
+        for group in groups:
+            if (group[0].test_set, group[0].suite.sha256) == of and one.run not in [other.run for other in group]:
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    return groups
+
+
+def _name(found: Collection, perturbed: Found) -> str:
+    """The name of the run whose clean scores lie above perturbed ones; its own if there are none."""
+    folder = perturbed.path.resolve().parent.parent
+    names = (run.name for run in found.runs for one in run.results.values() if one.path.resolve().parent == folder)
+    return next(names, perturbed.run)
+
+
+def _level_curves(perturbed: Found, name: str) -> Iterator[LevelCurve]:
+    """The AUC by level, for each perturbation of a suite, from the clean crops on."""
+    clean, *others = perturbed.robustness.conditions
+    for kind in dict.fromkeys(one.perturbation for one in others):
+        points = [clean, *(one for one in others if one.perturbation == kind)]
+        means, deviations = [one.mean(AUC) for one in points], [one.deviation(AUC) for one in points]
+        yield LevelCurve(name, kind, [one.level for one in points], means, deviations)
+
+
+def _new_notes(footnotes: Iterable[str], found: Collection) -> tuple[str, ...]:
+    """The footnotes of a table but those that stand at the head of the page."""
+    said = set(all_notes(found))
+    return tuple(note for note in footnotes if note not in said)
 
 
 def _sheet(run: Run, result: Result, faces: Faces) -> CamSheet:

@@ -34,6 +34,10 @@ def test_detectors_are_trained_and_reported_side_by_side(assay, tmp_path: Path):
         for name in ("metrics.csv", "manipulations_DemoFF.tex", "scores_DemoX.png"):
             assert (out / "results" / row / name).is_file()
 
+    report = (out / "report.html").read_text()
+    for heading in ("Leaderboard", "What detectors look at", "Provenance", "Crops of DemoX", "Training"):
+        assert f"<h2>{heading}</h2>" in report
+
     (weights,) = (out / "runs").glob("sbi-*/last.safetensors")
     before = weights.stat().st_mtime_ns
     code, words, err = assay("demo", "--out", out, "--detectors", BASELINE, "--workers", 0, "--device", "cpu")
