@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmark.explain.cam import CamSheet, cam_sheet
 from benchmark.explain.embed import Embedded, draw_embedded, embed, embedding_table
 from benchmark.explain.errors import SetErrors, draw_errors, errors_table, read_errors
+from benchmark.explain.robustness import level_curves
 from benchmark.leaderboard import metric_title
 from benchmark.places import features_path
 from benchmark.report.collect import Collection, Result, Run
@@ -15,7 +16,7 @@ from benchmark.report.page import Block, Picture, Row, Section
 from benchmark.report.provenance import all_notes
 from benchmark.robustness_tables import Found, read_robustness, robustness_table
 from config.errors import InputError
-from evaluation.plots.explanations import Confidence, LevelCurve, confidence_rows, level_panels
+from evaluation.plots.explanations import Confidence, confidence_rows, level_panels
 from evaluation.plots.style import png_bytes, svg_bytes
 from evaluation.robustness import DISTANCES
 
@@ -47,7 +48,7 @@ def robustness_section(found: Collection) -> Section:
         caption = (
             f"{metric_title(AUC)} on {test_set} under the perturbations of suite {suite}; level 0: the clean crops."
         )
-        curves = [curve for one, name in zip(group, names, strict=True) for curve in _level_curves(one, name)]
+        curves = [curve for one, name in zip(group, names, strict=True) for curve in level_curves(one, name, AUC)]
         figure = level_panels(curves, metric_title(AUC), "bands: standard deviation over draws")
         blocks.append(Picture(svg_bytes(figure), caption, f"{caption} Figures below."))
         has_distances = all(one.robustness.distances for one in group)
@@ -154,15 +155,6 @@ def _name(found: Collection, perturbed: Found) -> str:
     folder = perturbed.path.resolve().parent.parent
     names = (run.name for run in found.runs for one in run.results.values() if one.path.resolve().parent == folder)
     return next(names, perturbed.run)
-
-
-def _level_curves(perturbed: Found, name: str) -> Iterator[LevelCurve]:
-    """The AUC by level, for each perturbation of a suite, from the clean crops on."""
-    clean, *others = perturbed.robustness.conditions
-    for kind in dict.fromkeys(one.perturbation for one in others):
-        points = [clean, *(one for one in others if one.perturbation == kind)]
-        means, deviations = [one.mean(AUC) for one in points], [one.deviation(AUC) for one in points]
-        yield LevelCurve(name, kind, [one.level for one in points], means, deviations)
 
 
 def _new_notes(footnotes: Iterable[str], found: Collection) -> tuple[str, ...]:
