@@ -93,7 +93,8 @@ def write_pages(
     for name, content in pictures.items():
         with atomic_path(folder / f"{name}.png") as scratch:
             scratch.write_bytes(content)
-    found = collect([outcome.run for outcome in outcomes], console=Console(quiet=True))
+    scores = [result.scores for outcome in outcomes for result in outcome.results]
+    found = collect(scores, console=Console(quiet=True)).named({outcome.run: outcome.name for outcome in outcomes})
     report = Report(
         title="Assay demo",
         lead=lead(found),

@@ -2,8 +2,8 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -72,12 +72,14 @@ class Run:
     Attributes:
         name: what tells it apart from the others.
         results: by test set.
-        training: the record of the training run that the scores lie in; None without one.
+        folder: the run folder that the scores lie in, absolute; None without one.
+        training: its record.
         weights: its selected weights, if these are what all its results were made with.
     """
 
     name: str
     results: dict[str, Result]
+    folder: Path | None
     training: RunRecord | None
     weights: Path | None
 
@@ -113,6 +115,12 @@ class Collection:
     def results(self) -> list[Result]:
         """The results of all runs."""
         return [result for run in self.runs for result in run.results.values()]
+
+    def named(self, names: Mapping[Path, str]) -> "Collection":
+        """The runs of some run folders alone, under these names and in their order."""
+        by_folder = {run.folder: run for run in self.runs}
+        chosen = [replace(by_folder[path.resolve()], name=name) for path, name in names.items()]
+        return replace(self, runs=tuple(chosen))
 
 
 def collect(paths: Sequence[Path], *, resamples: int = RESAMPLES, seed: int = 0, console: Console) -> Collection:
@@ -195,15 +203,15 @@ def _runs(results: Sequence[Result]) -> Iterator[Run]:
 
 
 def _run(name: str, results: Sequence[Result]) -> Run:
-    folders = {folder for result in results if (folder := _run_folder(result.path))}
-    if len(folders) != 1:
-        return Run(name, {result.test_set: result for result in results}, None, None)
-    (folder,) = folders
+    by_set = {result.test_set: result for result in results}
+    folders = {_run_folder(result.path) for result in results}
+    folder = folders.pop() if len(folders) == 1 else None
+    if folder is None:
+        return Run(name, by_set, None, None, None)
     best = RunFolder(folder).best
     hashes = {result.record.weights_sha256 for result in results}
     weights = best if best.is_file() and hashes == {weights_sha256(best)} else None
-    training = RunRecord.read(folder / RECORD)
-    return Run(name, {result.test_set: result for result in results}, training, weights)
+    return Run(name, by_set, folder, RunRecord.read(folder / RECORD), weights)
 
 
 def _run_folder(scores: Path) -> Path | None:

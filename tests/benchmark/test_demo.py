@@ -37,6 +37,7 @@ def test_detectors_are_trained_and_reported_side_by_side(assay, tmp_path: Path):
     report = (out / "report.html").read_text()
     for heading in ("Leaderboard", "What detectors look at", "Provenance", "Crops of DemoX", "Training"):
         assert f"<h2>{heading}</h2>" in report
+    assert report.count(f'<th scope="row">{BASELINE}</th>') == report.count('<th scope="row">mine</th>') > 0
 
     (weights,) = (out / "runs").glob("sbi-*/last.safetensors")
     before = weights.stat().st_mtime_ns

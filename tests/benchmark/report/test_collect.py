@@ -78,6 +78,16 @@ def test_a_run_folder_has_its_record_and_its_weights(tmp_path: Path):
     assert (run.training, run.weights) == (None, None)
 
 
+def test_runs_can_be_given_other_names(tmp_path: Path):
+    for name in ("one", "two"):
+        trained(tmp_path / name)
+    collection = found(tmp_path).named({tmp_path / "two": "second", tmp_path / "one": "first"})
+    assert [(run.name, run.weights.parent.name if run.weights else "") for run in collection.runs] == [
+        ("second", "two"),
+        ("first", "one"),
+    ]
+
+
 def test_perturbed_scores_and_clean_features_are_found(tmp_path: Path):
     table = trained(tmp_path / "run")
     under_noise, features = perturbed(table), featured(table, 4)
