@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
@@ -27,6 +28,7 @@ from evaluation.plots.style import (
 )
 from evaluation.roc import OperatingPoints
 
+MOST_IN_CORNER, LONGEST_IN_CORNER = 6, 34  # curves, and letters of the longest name with its figure
 DET_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
 
 
@@ -58,10 +60,7 @@ def roc_figure(curves: Sequence[Curve], title: str = "") -> Figure:
         axes.set(xlabel="False positive rate (real taken for fake)", ylabel="True positive rate (fake found)")
         ticks = np.linspace(0, 1, 6)
         axes.set(xticks=ticks, yticks=ticks)
-        if names:
-            legend = axes.legend(axes.lines[1:], names, loc="lower right", title="AUC", alignment="left", frameon=True)
-            legend.get_frame().set(linewidth=0, alpha=0.85)
-            plain(legend)
+        _name_lines(figure, axes.lines[1:], names, "AUC", "lower right")
         set_title(axes, title)
     return figure
 
@@ -93,12 +92,7 @@ def det_figure(curves: Sequence[Curve], title: str = "") -> Figure:
             set_limits(*edges)
         axes.set(xlabel="False positive rate, % (real taken for fake)", aspect="equal")
         axes.set(ylabel="False negative rate, % (fake missed)")
-        if names:
-            legend = axes.legend(
-                axes.lines[1::2], names, loc="upper right", title="EER", alignment="left", frameon=True
-            )
-            legend.get_frame().set(linewidth=0, alpha=0.85)
-            plain(legend)
+        _name_lines(figure, axes.lines[1::2], names, "EER", "upper right")
         set_title(axes, title)
     return figure
 
@@ -107,6 +101,25 @@ def probit(rates: NDArray[np.float64]) -> NDArray[np.float64]:
     """The standard normal deviates of some rates, 0 and 1 as those of one and of all but one in 10^9."""
     inverse = NormalDist().inv_cdf
     return np.array([inverse(rate) for rate in np.clip(rates, 1e-9, 1 - 1e-9).tolist()])
+
+
+def _name_lines(
+    figure: Figure,
+    lines: Sequence[Line2D],
+    names: Sequence[str],
+    title: str,
+    corner: Literal["lower right", "upper right"],
+) -> None:
+    """A legend in the corner that curves leave free, or below the figure's only axes if it would not fit there."""
+    if not names:
+        return
+    if len(names) <= MOST_IN_CORNER and max(map(len, names)) <= LONGEST_IN_CORNER:
+        legend = figure.axes[0].legend(lines, names, loc=corner, frameon=True, title=title, alignment="left")
+        legend.get_frame().set(linewidth=0, alpha=0.85)
+    else:
+        figure.set_figheight(figure.get_figheight() + 0.25 + 0.19 * len(names))
+        legend = figure.legend(lines, names, loc="outside lower left", title=title, alignment="left")
+    plain(legend)
 
 
 def _smallest_rate(curves: Sequence[Curve]) -> float:

@@ -21,6 +21,7 @@ from evaluation.plots.style import (
     HATCHES,
     MARKERS,
     REAL_COLOUR,
+    abreast_in_legend,
     new_figure,
     plain,
     set_caption,
@@ -147,7 +148,7 @@ def error_bars(sets: Sequence[str], detectors: Sequence[Errors], caption: str = 
             raise ValueError(f"'{one.name}' needs a share, or None, for each of {len(sets)} sets")
     with styled():
         thick = 0.2  # inches
-        abreast = _abreast([one.name for one in detectors], 7.4)
+        abreast = abreast_in_legend([one.name for one in detectors], 7.4)
         lines = -(-len(detectors) // abreast) + len(wrapped(caption, 7.4))
         figure = new_figure(7.4, 0.85 + len(sets) * (thick * len(detectors) + 0.16) + 0.16 * lines)
         sides = figure.subplots(1, 2, sharey=True)
@@ -220,7 +221,7 @@ def level_panels(curves: Sequence[LevelCurve], axis: str, caption: str = "") -> 
         columns = min(3, len(kinds))
         rows = -(-len(kinds) // columns)
         width = max(4.4, 2.9 * columns)
-        abreast = _abreast(names, width)
+        abreast = abreast_in_legend(names, width)
         above, below = 0.2 * -(-len(names) // abreast), 0.16 * len(wrapped(caption, width))
         figure = new_figure(width, 2.5 * rows + above + below + 0.2)
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
@@ -294,11 +295,6 @@ def embedding_panels(embeddings: Sequence[Embedding], caption: str = "") -> Figu
         _share_legend(figure, "outside right upper")
         set_caption(figure, caption)
     return figure
-
-
-def _abreast(names: Sequence[str], width: float) -> int:
-    """How many names of a legend stand side by side in a figure of some width in inches."""
-    return max(1, int(width / (0.8 + 0.08 * max(map(len, names)))))
 
 
 def _share_legend(

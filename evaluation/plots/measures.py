@@ -10,11 +10,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from evaluation.averages import ECE_BINS, Reliability
-from evaluation.plots.style import COLOURS, DASHES, INK, new_figure, plain, set_title, styled
+from evaluation.plots.style import (
+    COLOURS,
+    DASHES,
+    HATCHES,
+    INK,
+    MARKERS,
+    abreast_in_legend,
+    new_figure,
+    plain,
+    set_title,
+    styled,
+)
 from evaluation.tables import Interval
-
-MARKERS = "osD^vPX"
-HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +55,8 @@ def reliability_figure(curves: Sequence[Calibration], title: str = "") -> Figure
         below.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         if curves:
             names = [f"{_printed(curve.bins.error())}   {curve.name}" for curve in curves]
-            above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-            plain(axes.legend(axes.lines[1:], names, title="ECE", alignment="left", **above))
-        if title:
-            plain(figure.suptitle(title, x=0.02, ha="left", fontsize=10, fontweight="bold"))
+            plain(figure.legend(axes.lines[1:], names, loc="outside lower left", title="ECE", alignment="left"))
+        set_title(axes, title)
     return figure
 
 
@@ -89,7 +95,9 @@ def bar_figure(
             raise ValueError(f"'{each.name}' needs a value and an interval, or None, for each of {len(categories)}")
     with styled():
         thick = 0.2  # inches
-        figure = new_figure(6.4, 1.1 + len(categories) * (thick * len(series) + 0.14) + 0.16 * -(-len(series) // 3))
+        abreast = abreast_in_legend([each.name for each in series], 6.4)
+        lines = -(-len(series) // abreast)
+        figure = new_figure(6.4, 0.95 + len(categories) * (thick * len(series) + 0.14) + 0.19 * lines)
         axes = figure.add_subplot()
         step = 1 / (len(series) + 0.7)
         looks = zip(cycle(COLOURS), cycle(HATCHES), strict=False)
@@ -116,8 +124,8 @@ def bar_figure(
         for label in axes.get_yticklabels():
             plain(label)
         axes.grid(axis="y", visible=False)
-        plain(axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2))
-        set_title(axes, title, pad=10 + 14 * -(-len(series) // 3))
+        plain(figure.legend(loc="outside lower left", ncols=abreast))
+        set_title(axes, title)
     return figure
 
 

@@ -6,7 +6,7 @@ The figures are matplotlib objects without a window or global state, and give th
 
 import io
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,11 @@ def plain(drawn: Text | Legend) -> None:
     """Take the words as they are: a dollar sign in a name is no formula."""
     for text in drawn.get_texts() if isinstance(drawn, Legend) else [drawn]:
         text.set_parse_math(False)
+
+
+def abreast_in_legend(names: Sequence[str], width: float) -> int:
+    """How many names of a legend stand side by side in a figure of some width in inches."""
+    return max(1, int(width / (0.8 + 0.08 * max(map(len, names)))))
 
 
 def png_bytes(figure: Figure, dpi: int = 150) -> bytes:

@@ -27,8 +27,7 @@ LANDMARKS = [np.array([[10.0, 20.0], [30.0, 40.0]]), None, np.array([[1.0, 2.0]]
 
 
 def legend_of(axes: Axes) -> list[str]:
-    legend = axes.get_legend()
-    assert legend is not None
+    legend = axes.get_legend() or axes.figure.legends[0]  # type: ignore[union-attr]
     return [text.get_text() for text in legend.get_texts()]
 
 
@@ -52,6 +51,16 @@ def test_many_curves_are_all_told_apart() -> None:
     (axes,) = roc_figure([Curve(f"set {i}", POINTS) for i in range(20)]).axes
     looks = {(line.get_color(), str(line.get_linestyle()), str(line._dash_pattern)) for line in axes.lines[1:]}  # type: ignore[attr-defined]
     assert len(looks) == 20
+
+
+@pytest.mark.parametrize(("count", "name"), [(7, "sbi"), (1, "a detector with a name of many words")])
+def test_a_legend_that_would_hide_curves_stands_below(count: int, name: str) -> None:
+    for draw in (roc_figure, det_figure):
+        figure, small = draw([Curve(name, POINTS)] * count), draw([Curve("sbi", POINTS)])
+        assert figure.axes[0].get_legend() is None
+        assert len(figure.legends[0].get_texts()) == count
+        assert figure.get_figheight() > small.get_figheight()
+        assert small.legends == []
 
 
 def test_a_roc_figure_without_curves_is_an_empty_one() -> None:
