@@ -60,7 +60,16 @@ def test_imports_point_one_way(room: str):
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "explain --help", "list detectors", "list datasets", "list pseudofakes", "list perturbations"]
+    "command",
+    [
+        "--help",
+        "explain --help",
+        "report --help",
+        "list detectors",
+        "list datasets",
+        "list pseudofakes",
+        "list perturbations",
+    ],
 )
 def test_the_command_line_starts_without_torch(command: str):
     code = "import sys; sys.argv[1:] = %r\nfrom benchmark.cli import main\ntry: main()\nexcept SystemExit: pass\n"
