@@ -15,7 +15,7 @@ from benchmark.suites.stand_ins import on_the_demo
 from benchmark.suites.table import suite_table
 from config.load import load_config
 from config.suite import SuiteConfig
-from evaluation.render import FORMATS, save_table, to_rich
+from evaluation.render import FORMATS, save_table
 from evaluation.tables import Table
 
 RUNS, TABLES = "runs", "suites"
@@ -79,7 +79,7 @@ def reproduce(
         return None
     run_plan(plan, machine, console, overwrite)
     table = suite_table(plan)
-    console.print(to_rich(table))
+    console.print(f"\n{FORMATS['md'](table)}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"table: {', '.join(map(str, write_table(plan, table, out)))}", highlight=False, soft_wrap=True)
     return table
 
