@@ -212,7 +212,8 @@ def _title(metric: str, relative: bool) -> str:
 
 def _footnotes(read: Sequence[Found], metrics: Sequence[str], relative: bool, has_spread: bool) -> tuple[str, ...]:
     first = read[0].suite
-    notes = [f"{first.name} ({first.sha256[:12]}): {_ON[first.on]} is perturbed, by 1 to 5 from weak to strong"]
+    draws = f"{first.draws} draw{'' if first.draws == 1 else 's'}"
+    notes = [f"{first.name} ({first.sha256[:12]}): {_ON[first.on]} is perturbed, {draws} of what is random"]
     notes += ["mean ± sample standard deviation over draws"] if has_spread else []
     notes += ["relative to the clean value: (value − clean) / clean"] if relative else []
     if set(metrics) & set(DISTANCES):
