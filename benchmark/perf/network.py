@@ -77,9 +77,9 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
     size, processes = config.train_batchSize, max(1, config.workers)
     detector = setting.detector()
     batch = setting.batch(detector)
-    steps = _calls_of_a_block(partial(Stepper(detector, config, device).step, [batch]), scale.block, device)
+    steps = calls_of_a_block(partial(Stepper(detector, config, device).step, [batch]), scale.block, device)
     batches = max(steps, scale.batches * processes) + 1
-    run = Run(detector, _repeated(faces, batches * size), config, RunFolder(folder), device, ALONE)
+    run = Run(detector, repeated(faces, batches * size), config, RunFolder(folder), device, ALONE)
     clock, recipe = _Clock(device), run.loader.sampler.recipe
     shown = np.concatenate(recipe.batches(np.random.default_rng(0)))[: len(faces)].tolist()
 
@@ -169,7 +169,7 @@ def measure_compiled(setting: Setting) -> list[Stage]:
 
 def _beside_each_other(kind: str, variants: Mapping[str, Work], setting: Setting) -> list[Stage]:
     """Stages of the same work done in several ways, the fastest of which is the floor."""
-    calls = _calls_of_a_block(next(iter(variants.values())), setting.scale.block / len(variants) / 2, setting.device)
+    calls = calls_of_a_block(next(iter(variants.values())), setting.scale.block / len(variants) / 2, setting.device)
     items = calls * setting.config.train_batchSize
     measured = {name: timed(partial(_repeat, work, calls), items, setting.device) for name, work in variants.items()}
     found = medians(measured, setting.scale)
@@ -201,7 +201,7 @@ def _after_the_first(work: Work, calls: int, items: int, device: torch.device) -
     return measured
 
 
-def _calls_of_a_block(work: Work, seconds: float, device: torch.device) -> int:
+def calls_of_a_block(work: Work, seconds: float, device: torch.device) -> int:
     """How often some work, which is done twice to find out, is to be done to take about so many seconds."""
     work()
     once = timed(partial(_repeat, work, 1), 1, device)(0)
@@ -217,7 +217,7 @@ def _repeat(work: Work, calls: int, number: int) -> None:
         work()
 
 
-def _repeated(faces: FaceSet, length: int) -> FaceSet:
+def repeated(faces: FaceSet, length: int) -> FaceSet:
     """A set of so many faces, the given ones over and over."""
     rows = pd.concat([faces.rows] * -(-length // len(faces)), ignore_index=True)
     return FaceSet(rows[:length], with_landmark=faces.with_landmark)

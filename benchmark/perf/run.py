@@ -20,6 +20,7 @@ from benchmark.perf.faces import measure_decoding, measure_search
 from benchmark.perf.fakes import measure_fakes
 from benchmark.perf.material import make_material
 from benchmark.perf.network import Setting, measure_compiled, measure_scoring, measure_training
+from benchmark.perf.perturbed import measure_perturbed
 from benchmark.perf.samples import measure_batches, measure_samples
 from benchmark.perf.scores import measure_metrics
 from benchmark.perf.stage import FULL, Scale, Stage
@@ -178,6 +179,7 @@ def run_perf(
             partial(measure_fakes, material.faces["png"], scale),
             partial(measure_training, setting, material.faces["png"], folder / "run"),
             partial(measure_scoring, setting),
+            partial(measure_perturbed, setting, material.faces["png"], folder),
             *([partial(measure_compiled, setting)] if compiled else []),
             partial(measure_metrics, scale),
         ]

@@ -22,7 +22,18 @@ BATCHES = [f"{encoding} to batch {way}" for encoding in ("PNG", "JPEG", "BMP") f
 FAKES = [f"pseudo-fake {name}" for name in ("sbi", "cbi", "i2g", "fwa", "adfd", "fia_usa")]
 TRAINING = ["load", "train step", "load + train step"]
 SCORING = ["score fp32 contiguous", "score fp32 channels_last", "score bf16 channels_last"]
-STAGES = ["decode", *SEARCH, *CROPS, *BATCHES, *FAKES, *TRAINING, *SCORING, "all metrics", "bootstrap"]
+STAGES = [
+    "decode",
+    *SEARCH,
+    *CROPS,
+    *BATCHES,
+    *FAKES,
+    *TRAINING,
+    *SCORING,
+    "evaluate perturbed",
+    "all metrics",
+    "bootstrap",
+]
 
 
 def stage(name: str, seconds: float) -> Stage:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from config.errors import InputError
-from evaluation.scores import SCHEMA, Environment, ScoreRecord, ScoreWriter, environment, read_scores
+from evaluation.scores import SCHEMA, Environment, ScoreRecord, ScoreWriter, SuiteRecord, environment, read_scores
 from tests.score_rows import score_rows
 
 RECORD = ScoreRecord(
@@ -208,6 +208,17 @@ def test_the_record_lies_beside_and_comes_back(tmp_path: Path) -> None:
     RECORD.write(path)
     assert ScoreRecord.read(path) == RECORD
     assert json.loads(path.read_text(encoding="utf-8"))["notes"] == ["landmarks: compact predictor – a substitute"]
+
+
+def test_a_record_from_before_there_were_suites_is_read(tmp_path: Path) -> None:
+    RECORD.write(tmp_path / "scores.json")
+    written = json.loads((tmp_path / "scores.json").read_text())
+    assert written.pop("suite") is None
+    (tmp_path / "scores.json").write_text(json.dumps(written))
+    assert ScoreRecord.read(tmp_path / "scores.json") == RECORD
+    perturbed = replace(RECORD, suite=SuiteRecord("levels", "ef" * 32, "crop", 10))
+    perturbed.write(tmp_path / "perturbed.json")
+    assert ScoreRecord.read(tmp_path / "perturbed.json") == perturbed
 
 
 def test_a_record_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from config.load import load_config
 from config.schema import DetectorConfig
+from detectors import build_detector
 from detectors.base import AbstractDetector
 from evaluation.metrics import evaluate_scores
 from evaluation.prediction import predict
 from evaluation.scores import read_scores
 from evaluation.scoring import BROKEN_VALUE, score, score_faces
+from preprocessing.operators import to_network_input
 from preprocessing.samples import FaceSet
 from preprocessing.search import Box
 from preprocessing.store import FaceStoreWriter, box_key, encode_box, encode_landmarks, landmarks_key
@@ -163,3 +165,19 @@ def test_a_frame_with_one_broken_and_one_whole_face_is_not_faceless(tmp_path: Pa
     assert (counts.frames, counts.faceless_frames) == (1, 0)
     metrics = evaluate_scores(read_scores(tmp_path / "s.parquet"))
     assert (metrics.n_frames, metrics.n_faceless_frames) == (1, 0)
+
+
+def test_scores_are_bit_for_bit_those_of_images_normalised_one_by_one(rows: pd.DataFrame):
+    """On their way images stay uint8; what the network is given must be what one crop by itself would give."""
+    settings = config(mean="[0.485,0.456,0.406]", std="[0.229,0.224,0.225]", resolution=32)
+    torch.manual_seed(0)
+    network = build_detector(settings, pretrained=False).to(memory_format=torch.channels_last).eval()
+    faces = FaceSet(rows[(rows["skip"] == "") & ~rows["video_id"].str.endswith("broken")])
+    expected = []
+    for start in range(0, len(faces), 3):
+        crops = [faces.read(index).image for index in range(start, min(start + 3, len(faces)))]
+        inputs = [to_network_input(crop, 32, settings.mean, settings.std) for crop in crops]
+        images = torch.from_numpy(np.stack(inputs)).to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            expected.append(network({"image": images}, inference=True)["prob"].double().numpy())
+    assert np.array_equal(score_faces(network, faces, settings, CPU)[1], np.concatenate(expected))
