@@ -17,7 +17,7 @@ from evaluation.streams import ParquetStream, text_columns, with_categories
 FeatureArray = npt.NDArray[np.float32]
 
 FEATURE = "feature"
-_GROUP_BYTES = 1 << 24  # of the values of a row group, which a reader holds at once
+_GROUP_BYTES = 1 << 22  # of the values of a row group, which a reader holds at once
 
 
 @dataclass(frozen=True, slots=True)
