@@ -107,9 +107,9 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
     found = medians(
         {
             "load": load,
-            "load alone": _after_the_first(load_alone, 1, len(shown) * recipe.members * processes, device),
-            "step": _after_the_first(partial(run.stepper.step, [batch]), steps, size, device),
-            "pass": _after_the_first(pass_alone, steps, size, device),
+            "load alone": after_the_first(load_alone, 1, len(shown) * recipe.members * processes, device),
+            "step": after_the_first(partial(run.stepper.step, [batch]), steps, size, device),
+            "pass": after_the_first(pass_alone, steps, size, device),
             "loop": loop,
         },
         scale,
@@ -190,7 +190,7 @@ def _forward(detector: AbstractDetector, images: Tensor, device: torch.device, p
     return work
 
 
-def _after_the_first(work: Work, calls: int, items: int, device: torch.device) -> Measured:
+def after_the_first(work: Work, calls: int, items: int, device: torch.device) -> Measured:
     """Measures calls that follow on one that is not counted; each goes through so many items."""
     rest = timed(partial(_repeat, work, calls), calls * items, device)
 

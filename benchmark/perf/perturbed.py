@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.perf.network import Setting, calls_of_a_block, repeated
-from benchmark.perf.stage import Stage, medians, timed
+from benchmark.perf.network import Setting, after_the_first, calls_of_a_block, repeated
+from benchmark.perf.stage import Stage, medians
 from config.schema import DetectorConfig
 from evaluation.prediction import inference
 from evaluation.scoring import score
@@ -26,7 +26,8 @@ DISTINCT = 4  # faces, gone through as often as needed
 def measure_perturbed(setting: Setting, faces: FaceSet, folder: Path) -> list[Stage]:
     """Scoring all views of stored faces as `assay evaluate --perturb` does, from the store to the table.
 
-    It is timed from the end of the first face, so that the start of processes does not count; the table does.
+    Both it and the passes alone are timed from the end of the first face, so that neither the start of processes nor a
+    cold first pass counts; the table does.
 
     Args:
         setting: what is scored.
@@ -64,11 +65,8 @@ def measure_perturbed(setting: Setting, faces: FaceSet, folder: Path) -> list[St
         )
         return (time.perf_counter() - firsts[0]) / count
 
-    def pass_all(_: int) -> None:
-        for _ in range(count):
-            forward()
-
-    found = medians({"evaluate": evaluate, "forward": timed(pass_all, count, device)}, setting.scale)
+    alone = after_the_first(forward, count, count, device)
+    found = medians({"evaluate": evaluate, "forward": alone}, setting.scale)
     on = f"{setting.config.model_name}, {len(suite.variants)} views x {config.resolution} px"
     floor = "the network alone on the same views, normalised beforehand"
     return [Stage("evaluate perturbed", on, "faces", count, found["evaluate"], floor, found["forward"])]
