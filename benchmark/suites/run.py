@@ -1,7 +1,9 @@
 """`assay reproduce`: makes the cells of a suite that are missing, and its table of those that are there."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
 
@@ -73,38 +75,22 @@ def _train(cell: TrainCell, machine: Machine, console: Console) -> None:
 
 def _score(cell: ScoreCell, machine: Machine, console: Console) -> None:
     of = cell.of
-    if cell.perturb is None:
-        evaluate_weights(
-            of.folder,
-            [cell.test],
-            of.data,
-            cell.folder,
-            split=cell.split,
-            profile=of.profile,
-            protocol=of.protocol,
-            precision=PRECISION,
-            device=machine.device,
-            workers=machine.workers,
-            show=False,
-            console=console,
-        )
-    else:
-        evaluate_perturbed(
-            of.folder,
-            [cell.test],
-            [cell.perturb],
-            of.data,
-            cell.folder,
-            split=cell.split,
-            profile=of.profile,
-            protocol=of.protocol,
-            features=cell.with_features,
-            precision=PRECISION,
-            device=machine.device,
-            workers=machine.workers,
-            show=False,
-            console=console,
-        )
+    evaluate: Callable[..., object] = partial(evaluate_weights, of.folder, [cell.test])
+    if cell.perturb is not None:
+        evaluate = partial(evaluate_perturbed, of.folder, [cell.test], [cell.perturb])
+    evaluate(
+        of.data,
+        cell.folder,
+        split=cell.split,
+        features=cell.with_features,
+        profile=of.profile,
+        protocol=of.protocol,
+        precision=PRECISION,
+        device=machine.device,
+        workers=machine.workers,
+        show=False,
+        console=console,
+    )
     cell.address.write(cell.scores.parent)
 
 
