@@ -171,36 +171,19 @@ def jpeg(image: Image, quality: int) -> Image:
     return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def to_network_input(image: Image, resolution: int, mean: Triple, std: Triple) -> npt.NDArray[np.float32]:
-    """What a network sees of a crop, in training as in evaluation.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        resolution: side R of the input; another size is resized with cubic interpolation, as DeepfakeBench does, whose
-            weights expect it also where an image shrinks.
-        mean: of each channel, for values in [0, 1].
-        std: likewise.
-
-    Returns:
-        (3, R, R) float32, (image / 255 - mean) / std.
-    """
-    out = np.empty((3, resolution, resolution), np.float32)
-    planes = cv2.split(to_network_size(image, resolution))
-    for plane, channel, factor, offset in zip(out, planes, *normalisation(mean, std), strict=True):
-        np.multiply(channel, factor, out=plane, dtype=np.float32)
-        plane -= offset
-    return out
-
-
 def to_network_size(image: Image, resolution: int) -> Image:
-    """An image (H, W, 3) as (R, R, 3), still uint8; resized with cubic interpolation if it has another size."""
+    """An image (H, W, 3) as (R, R, 3), still uint8, in training as in evaluation.
+
+    Another size is resized with cubic interpolation, as DeepfakeBench does, whose weights expect it also where an image
+    shrinks.
+    """
     if image.shape[:2] == (resolution, resolution):
         return image
     return cv2.resize(image, (resolution, resolution), interpolation=cv2.INTER_CUBIC)
 
 
 def normalise(images: Image, mean: Triple, std: Triple) -> npt.NDArray[np.float32]:
-    """Images (..., H, W, 3) uint8 as float32 of the same shape, with the numbers of `to_network_input`.
+    """Images (..., H, W, 3) uint8 as float32 of the same shape: (image / 255 - mean) / std for each channel.
 
     Some pixels at a time, which a core's cache holds until all three steps are done.
     """

@@ -14,8 +14,8 @@ CPU = torch.device("cpu")
 def to_network(batch: Mapping[str, Tensor], config: DetectorConfig, device: torch.device) -> dict[str, Tensor]:
     """A collated batch as the `data_dict` that a detector gets, on the device.
 
-    Images that are still (B, R, R, 3) uint8 become (B, 3, R, R) float32 in channels_last, bit for bit the numbers of
-    `preprocessing.operators.to_network_input`.
+    Images that are still (B, R, R, 3) uint8 become (B, 3, R, R) float32 in channels_last, with the numbers of
+    `preprocessing.operators.normalise`.
 
     Args:
         batch: entries of `data_dict`.

@@ -1,7 +1,7 @@
 """DeepfakeBench's training augmentation: its operations in its order, with its probabilities.
 
 Flip, rotation, blur, one colour change, JPEG. Its isotropic resize brings a crop to the network's resolution; here
-that happens once for all crops, in `preprocessing.operators.to_network_input`. Other than in DeepfakeBench, landmarks
+that happens once for all crops, in `preprocessing.operators.to_network_size`. Other than in DeepfakeBench, landmarks
 and mask move with the image.
 """
 

@@ -21,10 +21,10 @@ from evaluation.gradcam import grad_cam
 from evaluation.plots.explanations import heat_overlay
 from evaluation.plots.style import jpeg_bytes
 from evaluation.scoring import score_faces
-from preprocessing.operators import to_network_input
 from preprocessing.samples import FaceSet, open_faces
 from preprocessing.store import mask_key
 from tests.dfb import METHODS, write_ffpp
+from tests.inputs import network_input
 
 NAME = "FaceForensics++"
 
@@ -80,7 +80,7 @@ def test_maps_and_scores_are_those_of_the_detector_on_the_stored_face(data: Path
     for path, seen in zip(weights, sheet.seen, strict=True):
         trained = load_detector(path, None, (), "cpu")
         config = trained.config
-        inputs = [to_network_input(faces.read(i).image, 64, config.mean, config.std) for i in range(len(faces))]
+        inputs = [network_input(faces.read(i).image, 64, config.mean, config.std) for i in range(len(faces))]
         maps, _ = grad_cam(trained.detector, torch.from_numpy(np.stack(inputs)))
         np.testing.assert_allclose(seen.maps, maps, atol=1e-4)
         _, scores = score_faces(trained.detector, faces, config, trained.device)

@@ -8,11 +8,11 @@ import pytest
 from benchmark.perf import plain as plain_module
 from benchmark.perf.plain import PlainLoader
 from config.schema import Augmentation
-from preprocessing.operators import to_network_input
 from preprocessing.samples import FaceSet
 from preprocessing.store import FaceStoreWriter
 from preprocessing.tensors import CPU, to_network
 from tests.faces import still
+from tests.inputs import network_input
 from tests.training.stand_in import make_config
 from training import RECIPE, augment
 
@@ -49,7 +49,7 @@ def test_without_random_steps_it_gives_the_recipes_images(rows, monkeypatch, res
         monkeypatch.setattr(module, "JPEG_PROB", 0)
     for keys in ({"use_data_augmentation": False}, {"data_aug": OFF}):
         ours, plain = both(rows, len(rows), resolution=resolution, **keys)
-        bare = [to_network_input(face.image, resolution, **NORMALISATION) for face in map(FaceSet(rows).read, range(4))]
+        bare = [network_input(face.image, resolution, **NORMALISATION) for face in map(FaceSet(rows).read, range(4))]
         np.testing.assert_array_equal(ours["image"], np.stack(bare))
         np.testing.assert_allclose(plain["image"], np.stack(bare), atol=1e-6)
         assert ours["label"].tolist() == plain["label"].tolist() == [0, 1, 0, 1]

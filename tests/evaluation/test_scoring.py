@@ -18,10 +18,10 @@ from evaluation.metrics import evaluate_scores
 from evaluation.prediction import predict
 from evaluation.scores import read_scores
 from evaluation.scoring import BROKEN_VALUE, score, score_faces
-from preprocessing.operators import to_network_input
 from preprocessing.samples import FaceSet
 from preprocessing.search import Box
 from preprocessing.store import FaceStoreWriter, box_key, encode_box, encode_landmarks, landmarks_key
+from tests.inputs import network_input
 from tests.preprocessing.test_manifest import row
 
 CPU = torch.device("cpu")
@@ -176,7 +176,7 @@ def test_scores_are_bit_for_bit_those_of_images_normalised_one_by_one(rows: pd.D
     expected = []
     for start in range(0, len(faces), 3):
         crops = [faces.read(index).image for index in range(start, min(start + 3, len(faces)))]
-        inputs = [to_network_input(crop, 32, settings.mean, settings.std) for crop in crops]
+        inputs = [network_input(crop, 32, settings.mean, settings.std) for crop in crops]
         images = torch.from_numpy(np.stack(inputs)).to(memory_format=torch.channels_last)
         with torch.inference_mode():
             expected.append(network({"image": images}, inference=True)["prob"].double().numpy())

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from config.processes import Group
-from preprocessing.operators import to_network_input
 from preprocessing.tensors import to_network
+from tests.inputs import network_input
 from tests.training.stand_in import SIDE, ArrayFaces, make_config, make_faces
 from training import RECIPE
 from training.augment import augment
@@ -97,7 +97,7 @@ def test_images_are_the_augmented_faces_as_evaluation_would_see_them(resolution:
     batches = list(loader.epoch(4))
     for draws, batch in zip(loader.sampler, batches, strict=True):
         changed = [augment(faces.read(draw[1]), config.data_aug, np.random.default_rng([3, *draw])) for draw in draws]
-        expected = [to_network_input(face.image, resolution, config.mean, config.std) for face in changed]
+        expected = [network_input(face.image, resolution, config.mean, config.std) for face in changed]
         np.testing.assert_array_equal(batch["image"].numpy(), np.stack(expected))
         assert batch["image"].is_contiguous(memory_format=torch.channels_last)
 
