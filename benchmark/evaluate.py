@@ -103,6 +103,7 @@ def evaluate_weights(
         [*sources, *tests],
         data,
         out,
+        suites=suites,
         profile=profile,
         protocol=protocol,
         detector_name=detector_name,

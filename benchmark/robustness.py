@@ -89,6 +89,7 @@ def evaluate_perturbed(
         [TestSet(name, split) for name in test_sets],
         data,
         out,
+        suites=perturbed,
         profile=profile,
         protocol=protocol,
         detector_name=detector_name,

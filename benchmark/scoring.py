@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from detectors.weights import weights_sha256
 from evaluation.precision import Choice, choose_precision
 from evaluation.protocol import CORRECTED, VERSION, Protocol
 from evaluation.scores import ScoreRecord, SuiteRecord, environment, git_commit
-from evaluation.scoring import Scored, score
+from evaluation.scoring import Scored, faces_to_score, score
 from preprocessing.manifest import manifest_meta, manifest_sha256
 from preprocessing.parts import find_source
-from preprocessing.samples import load_rows, spread
-from preprocessing.views import Suite
+from preprocessing.samples import FaceSet, load_rows, spread
+from preprocessing.views import StoredViews, Suite, stored_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Scoring:
         data: Path,
         out: Path | None,
         *,
+        suites: Sequence[Suite],
         profile: str,
         protocol: Protocol,
         detector_name: str | None,
@@ -87,11 +89,16 @@ class Scoring:
         console: Console,
         group: Group,
     ) -> "Scoring":
-        """Load the detector and the rows; arguments and errors as for `benchmark.evaluate.evaluate_weights`."""
+        """Load the detector and the rows, and see that crops of perturbed frames are there if a suite needs them.
+
+        Arguments and errors as for `benchmark.evaluate.evaluate_weights`, and those of `stored_views`.
+        """
         trained = load_detector(weights, detector_name, overrides, device, group)
         rows = {
             test: rows_to_score(data, test.dataset, test.split, profile, protocol, trained.config) for test in tests
         }
+        for test, suite in product((test for test in tests if not test.is_source), suites):
+            views_to_score(rows[test], trained.config, suite)
         together = pd.concat(rows.values())
         choice = choose_precision(precision, trained.detector, together, trained.config, trained.device, group)
         folder = out or trained.weights.parent / ("eval" if protocol.name == CORRECTED else f"eval_{protocol.name}")
@@ -152,6 +159,8 @@ class Scoring:
             suite: how the faces were perturbed.
         """
         made_by = manifest_meta(find_source(self.data, test.dataset, self.profile).manifest)
+        views = views_to_score(self.rows[test], self.trained.config, suite) if suite else None
+        codec = f"{suite.name}: clips compressed by {views.codec}" if suite and views and views.codec else ""
         record = ScoreRecord(
             detector=self.trained.config.model_name,
             weights_sha256=weights_sha256(weights or self.trained.weights),
@@ -169,7 +178,7 @@ class Scoring:
             skipped=counts.skipped,
             faceless_score=made_by.get("faceless_score"),
             suite=SuiteRecord(suite.name, suite.sha256, suite.config.on, suite.config.draws) if suite else None,
-            notes=(*_notes(made_by, test.dataset, self.trained), *filter(None, [self.choice.note, note])),
+            notes=(*_notes(made_by, test.dataset, self.trained), *filter(None, [self.choice.note, codec, note])),
         )
         record.write(ScoreRecord.beside(out))
         write_text(out.with_name(CONFIG), to_yaml(self.trained.config))
@@ -189,6 +198,15 @@ def rows_to_score(
         return rows
     stored = rows["skip"] == ""
     return pd.concat([spread(rows[stored], config.frame_num.test, first=True), rows[~stored]], ignore_index=True)
+
+
+def views_to_score(rows: pd.DataFrame, config: DetectorConfig, suite: Suite) -> StoredViews | None:
+    """The stored crops of perturbed frames that an evaluation of manifest rows reads, None if it needs none.
+
+    Raises:
+        InputError: as for `preprocessing.views.stored_views`.
+    """
+    return stored_views(FaceSet(faces_to_score(rows, config)), suite)
 
 
 def _notes(made_by: Mapping[str, Any], dataset: str, trained: Trained) -> tuple[str, ...]:

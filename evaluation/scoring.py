@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from evaluation.parts import Parts, Scores, chunk_size, fingerprint
 from evaluation.prediction import Batch, batches_of, predict
 from evaluation.scores import ScoreWriter, environment, git_commit
 from preprocessing.samples import Faces, FaceSet, spread
-from preprocessing.views import UNPERTURBED, Suite, Variant
+from preprocessing.views import UNPERTURBED, Suite, Variant, stored_views
 
 ROWS_AT_ONCE = 65_536
 BROKEN_VALUE = "broken value in store"
@@ -212,10 +212,12 @@ def _what_decides(
     suite: Suite | None,
 ) -> dict[str, Any]:
     """What decides the scores beside the network's weights; how many processes compute them does not."""
+    views = stored_views(faces, suite) if suite else None
     return {
         "faces": faces.sha256,
         "config": config.model_dump(mode="json", exclude={"workers"}),
         "suite": suite.sha256 if suite else None,
+        "stored_views": asdict(views) if views else None,
         "version": getattr(detector, "version", None),
         "device": device.type,
         "precision": precision,

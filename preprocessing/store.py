@@ -161,11 +161,16 @@ class FaceStore:
 
     def has(self, key: str) -> bool:
         """Whether there is a value under a key, in any spelling."""
+        return self.size(key) is not None
+
+    def size(self, key: str) -> int | None:
+        """How many bytes there are under a key, in any spelling, without reading them; None if there is no value."""
         try:
             with self._environment().begin(buffers=True) as txn:
-                return any(txn.get(spelling) is not None for spelling in _spellings(key))
+                values = (txn.get(spelling) for spelling in _spellings(key))
+                return next((len(value) for value in values if value is not None), None)
         except lmdb.BadValsizeError:  # a key that no LMDB can hold
-            return False
+            return None
         except lmdb.Error:
             raise _damaged(self.path) from None
 

@@ -20,7 +20,7 @@ from config.perturbation import CLEAN, PerturbationSuite
 from config.registry import is_plugin_loaded, load_plugin, plugin_of
 from preprocessing.clips import Image
 from preprocessing.perturbations import PERTURBATION, ClipPerturbation, Perturbation
-from preprocessing.perturbed.stored import refuse_without, remedy
+from preprocessing.perturbed.stored import LOST, maker_of, remedy
 from preprocessing.samples import FaceSet, Sample
 from preprocessing.store import perturbed_key
 
@@ -154,30 +154,49 @@ def read_views(faces: FaceSet, index: int, suite: Suite, cut: Callable[[Sample],
     return sample, [sample.image, *(cut(replace(stored, image=image)).image for image in perturbed)]
 
 
-def refuse_missing_views(faces: FaceSet, suite: Suite) -> None:
-    """See that the crops of perturbed frames are there, before any is read; a suite on crops needs none.
+@dataclass(frozen=True, slots=True)
+class StoredViews:
+    """Of stored crops of perturbed frames what decides their pixels, beside the suite.
+
+    Attributes:
+        codec: which builds compressed the clips, "" if none was compressed.
+        lost: hash of the keys of the faces that have none, because they were not found again in their clip.
+    """
+
+    codec: str
+    lost: str
+
+
+def stored_views(faces: FaceSet, suite: Suite) -> StoredViews | None:
+    """See that crops of perturbed frames are there, before any is read; None for a suite on crops, which needs none.
 
     Raises:
-        InputError: some are not there, or were made by another suite.
+        InputError: some are not there, were made by another suite, or with different builds of the codec.
     """
     if suite.config.on == "crop":
-        return
+        return None
     places = [faces.place(index) for index in range(len(faces))]
-    for store in {store.path: store for _, store in places}.values():
-        refuse_without(store, suite.name, suite.sha256)
-    lacking = [
-        store for key, store in places if not all(store.has(suite.key_of(key, variant)) for variant in suite.variants)
-    ]
+    stores = {store.path: store for _, store in places}
+    codecs = {path: maker_of(store, suite.name, suite.sha256).codec for path, store in stores.items()}
+    sizes = [[store.size(suite.key_of(key, variant)) for variant in suite.variants[1:]] for key, store in places]
+    lacking = [store for (_, store), of_face in zip(places, sizes, strict=True) if None in of_face]
     if lacking:
         raise InputError(
             f"{len(lacking)} of {len(places)} faces lack crops of perturbed frames of suite {suite.name}; "
             f"{remedy(lacking[0], suite.name)} makes what is missing"
         )
+    if len(set(codecs.values())) > 1:
+        raise InputError(
+            f"the perturbed crops of suite {suite.name} in {' and '.join(map(str, codecs))} were made with "
+            f"{' and '.join(codecs.values())}; make them anew with one: assay perturb --overwrite"
+        )
+    lost = [key for (key, _), of_face in zip(places, sizes, strict=True) if len(LOST) in of_face]
+    return StoredViews(next(iter(codecs.values()), ""), hashlib.sha256("\n".join(lost).encode()).hexdigest())
 
 
 def _stored_view(faces: FaceSet, index: int, suite: Suite, variant: Variant) -> Image:
     key, store = faces.place(index)
-    refuse_without(store, suite.name, suite.sha256)
+    maker_of(store, suite.name, suite.sha256)
     made = suite.key_of(key, variant)
     try:
         return faces.beside(index, made)

@@ -52,8 +52,8 @@ def remedy(store: FaceStore, suite: str) -> str:
     return f"'assay perturb {made_by.get('dataset', 'DATASET')} --root DIR --perturb {suite}{option}'"
 
 
-def refuse_without(store: FaceStore, suite: str, sha256: str) -> None:
-    """See that a store has perturbed crops of a suite as it is.
+def maker_of(store: FaceStore, suite: str, sha256: str) -> PerturbedBy:
+    """What made a store's perturbed crops of a suite as it is.
 
     Raises:
         InputError: it has none, or they were made when the suite had other parameters.
@@ -66,6 +66,7 @@ def refuse_without(store: FaceStore, suite: str, sha256: str) -> None:
             f"the perturbed crops in {store.path} were made by another suite of the name {suite}, with {made_by} and "
             f"not {sha256[:12]}; make them anew with {remedy(store, suite)} and --overwrite"
         )
+    return made_by
 
 
 def refuse_other_maker(path: Path, suite: str, maker: PerturbedBy) -> None:

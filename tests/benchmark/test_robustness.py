@@ -25,12 +25,15 @@ from evaluation.features import FeatureWriter, read_features
 from evaluation.metrics import evaluate_scores
 from evaluation.perturbed_distance import perturbed_distances
 from evaluation.scores import ScoreRecord, ScoreWriter, SuiteRecord, read_scores
+from evaluation.scoring import BROKEN_VALUE
 from evaluation.tables import Deviation
 from preprocessing.manifest import write_manifest
 from preprocessing.pipeline import manifest_path
 from preprocessing.store import FaceStoreWriter
+from preprocessing.views import load_suite
 from tests.evaluation.test_scores import RECORD
 from tests.evaluation.test_scoring import META
+from tests.perturbed import store_views
 from tests.preprocessing.test_manifest import row
 from tests.score_rows import score_rows
 
@@ -168,6 +171,29 @@ def test_what_cannot_be_perturbed_is_refused_before_anything_is_scored(
     assert answer.code == 2
     assert sentence in answer.err
     assert not (tmp_path / "none").exists()
+
+
+def test_crops_of_frames_are_asked_for_before_anything_is_scored_and_their_codec_is_noted(
+    evaluate, data: Path, tmp_path: Path
+):
+    file, store = tmp_path / "clips.yaml", manifest_path(data, "dfb", "D").with_name("D_lmdb")
+    file.write_text("on: frame\nperturbations: {h264: [{crf: 40}]}")
+    answer = evaluate("early", "--perturb", "adfd_table10", "--perturb", file)
+    assert answer.code == 2
+    assert "has no perturbed crops of suite clips; make them with 'assay perturb D" in answer.err
+    assert not (tmp_path / "early").exists()
+
+    keys = [f"D/frames/test{number}/000.png" for number in range(6)]
+    store_views(store, load_suite(str(file)), keys, 90, "libavcodec 1, x264 core 2", lost=keys[:1])
+    answer = evaluate("late", "--perturb", file)
+    assert answer.code == 0, answer.err
+    record = ScoreRecord.read(tmp_path / "late" / "D" / "clips" / "perturbed.json")
+    note = "clips: clips compressed by libavcodec 1, x264 core 2"
+    assert note in record.notes
+    assert record.skipped == {"no face": 1, BROKEN_VALUE: 1}
+    assert note in answer.out
+    (table,) = robustness_tables([tmp_path / "late"], "clips")
+    assert note in table.footnotes
 
 
 # single-frame videos; AUC = share of (real, fake) pairs in the right order

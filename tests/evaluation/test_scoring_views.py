@@ -1,5 +1,6 @@
 """Scoring all views of a face: each its own score and feature, whatever the batches, processes and kills."""
 
+import shutil
 from pathlib import Path
 from typing import cast
 
@@ -19,12 +20,13 @@ from evaluation.parts import Parts
 from evaluation.prediction import batches_of, pooled, predict
 from evaluation.scores import IDENTITY, read_scores
 from evaluation.scoring import BROKEN_VALUE, Scored, score
-from preprocessing.operators import to_network_input
 from preprocessing.samples import FaceSet, Sample
 from preprocessing.store import FaceStoreWriter
 from preprocessing.views import Suite, load_suite
 from tests.evaluation.test_scoring import CPU, META, config
 from tests.evaluation.test_scoring_spread import KilledError, killed_after
+from tests.inputs import network_input
+from tests.perturbed import store_views
 from tests.preprocessing.test_manifest import row
 from tests.processes import random_moments, run_all, run_killed
 
@@ -115,7 +117,7 @@ def test_each_view_is_scored_as_its_pixels_say(rows: pd.DataFrame, suite: Suite,
         if entry["key"] != BROKEN:
             image = faces.read(index).image
             views = [suite.perturb(image, entry["key"], variant) for variant in suite.variants]
-            inputs = [to_network_input(view, 24, (0, 0, 0), (1, 1, 1)) for view in views]
+            inputs = [network_input(view, 24, (0, 0, 0), (1, 1, 1)) for view in views]
             own[entry["video_id"], entry["frame"]] = [float(np.abs(given).mean()) for given in inputs]
     names = list(own)
     found = table.dropna(subset="score")
@@ -151,7 +153,7 @@ def test_each_score_has_its_feature_pooled_over_space(rows: pd.DataFrame, suite:
     )
     faces = FaceSet(rows[rows["skip"] == ""])
     view = suite.perturb(faces.read(4).image, faces.key(4), suite.variants[2])
-    expected = to_network_input(view, 24, (0, 0, 0), (1, 1, 1))[:, ::4, ::4].mean((1, 2))
+    expected = network_input(view, 24, (0, 0, 0), (1, 1, 1))[:, ::4, ::4].mean((1, 2))
     np.testing.assert_allclose(features.values[4 * len(VIEWS) + 2], expected, rtol=1e-5)
 
 
@@ -240,6 +242,22 @@ def test_chunks_of_another_suite_or_without_features_are_not_used(rows, suite, w
             score(texture(), rows, out, settings(), CPU, on_progress=killed_after(14), **given)
     evaluate(ALONE, rows, out, suite)
     assert files(out) == files(whole)
+
+
+@pytest.mark.parametrize("again", [{"codec": "x265"}, {"lost": ["D/frames/v0/001.png"]}], ids=["codec", "lost"])
+def test_chunks_of_crops_that_were_made_otherwise_are_not_used(rows, tmp_path: Path, again: dict):
+    file, store = tmp_path / "whole_clips.yaml", tmp_path / "D_lmdb"
+    file.write_text("on: frame\nperturbations: {h264: [{crf: 40}]}")
+    frames = load_suite(str(file))
+    shutil.copytree(rows["store_path"][0], store)
+    moved, keys = rows.assign(store_path=str(store)), rows["key"][rows["skip"] == ""].tolist()
+    store_views(store, frames, keys, grey=200)
+    with pytest.raises(KilledError):
+        score(texture(), moved, tmp_path / "a.parquet", settings(), CPU, suite=frames, on_progress=killed_after(14))
+    store_views(store, frames, keys, grey=90, **again)
+    for name in ("a", "anew"):
+        score(texture(), moved, tmp_path / f"{name}.parquet", settings(), CPU, suite=frames)
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "anew.parquet").read_bytes()
 
 
 def test_a_chunk_counts_only_with_all_of_its_features(tmp_path: Path):

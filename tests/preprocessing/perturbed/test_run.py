@@ -27,7 +27,7 @@ from preprocessing.recompression import recompress
 from preprocessing.samples import BrokenSampleError, FaceSet, Sample, open_faces
 from preprocessing.shards import Shard, merge_shards
 from preprocessing.store import FaceStore
-from preprocessing.views import Suite, Variant, load_suite, read_views, refuse_missing_views
+from preprocessing.views import Suite, Variant, load_suite, read_views, stored_views
 from tests.faces import still
 from tests.media import write_video
 
@@ -216,7 +216,7 @@ def test_a_run_that_dies_leaves_whole_clips_and_the_next_goes_on(root, data, tmp
     assert len({Path(key).parent.name for key in made}) == 2
     faces = faces_of(data)
     with pytest.raises(InputError, match=r"of 7 faces lack crops .*'assay perturb custom --root DIR --perturb mine'"):
-        refuse_missing_views(faces, mine)
+        stored_views(faces, mine)
     del faces
     gc.collect()  # what an error has seen is still open, and a store is opened once
     worked = []
@@ -226,7 +226,7 @@ def test_a_run_that_dies_leaves_whole_clips_and_the_next_goes_on(root, data, tmp
     assert len(worked) == 2
     after = values(data)
     assert {key: after[key] for key in made} == made
-    refuse_missing_views(faces_of(data), mine)
+    stored_views(faces_of(data), mine)
     assert make(data, root, mine).done == 7
     assert len(worked) == 2
 
@@ -242,7 +242,7 @@ def test_a_suite_that_has_changed_is_refused_until_it_is_overwritten(root, data,
     with pytest.raises(InputError, match="another suite of the name mine"):
         read_views(faces, 0, changed, whole)
     with pytest.raises(InputError, match="another suite of the name mine"):
-        refuse_missing_views(faces, changed)
+        stored_views(faces, changed)
     del faces
     gc.collect()  # what an error has seen is still open, and a store is opened once
     assert values(data) == before
