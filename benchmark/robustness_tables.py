@@ -210,10 +210,14 @@ def _title(metric: str, relative: bool) -> str:
     return f"change of {title}" if relative else title
 
 
+def suite_note(suite: SuiteRecord) -> str:
+    """What a reader must know of a perturbation suite, in a line."""
+    draws = f"{suite.draws} draw{'' if suite.draws == 1 else 's'}"
+    return f"{suite.name} ({suite.sha256[:12]}): {_ON[suite.on]} is perturbed, {draws} of what is random"
+
+
 def _footnotes(read: Sequence[Found], metrics: Sequence[str], relative: bool, has_spread: bool) -> tuple[str, ...]:
-    first = read[0].suite
-    draws = f"{first.draws} draw{'' if first.draws == 1 else 's'}"
-    notes = [f"{first.name} ({first.sha256[:12]}): {_ON[first.on]} is perturbed, {draws} of what is random"]
+    notes = [suite_note(read[0].suite)]
     notes += ["mean ± sample standard deviation over draws"] if has_spread else []
     notes += ["relative to the clean value: (value − clean) / clean"] if relative else []
     if set(metrics) & set(DISTANCES):

@@ -1,5 +1,7 @@
 """Schema of suites: a table as rows of detectors and columns of measurements; config/suites/*.yaml."""
 
+import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
@@ -19,6 +21,20 @@ class SuiteRow(Schema):
     name: str
     detector: str
     set: tuple[str, ...] = ()
+
+    def overrides(self, train: Sequence[str], seed: int | None = None) -> tuple[str, ...]:
+        """All assignments to the detector's configuration; the row's own go over those of its suite.
+
+        Args:
+            train: what the suite's rows are trained on, if it says so.
+            seed: one of the suite's seeds, if it has some.
+        """
+        trained_on = [f"train_dataset={json.dumps(list(train))}"] if train else []
+        return (*trained_on, *self.set, *([] if seed is None else [f"manualSeed={seed}"]))
+
+    def sets(self, key: str) -> bool:
+        """Whether it assigns a key."""
+        return any(assignment.partition("=")[0].strip() == key for assignment in self.set)
 
 
 class SuiteColumns(Schema):
@@ -70,7 +86,7 @@ class SuiteConfig(Schema):
     Attributes:
         title: the table's caption.
         source: the table of a paper that it is, if it is one.
-        train: what all rows are trained on; by default what each detector's configuration says.
+        train: what rows are trained on that do not set `train_dataset`; by default what each configuration says.
         profile: preprocessing profile.
         protocol: evaluation protocol.
         seeds: each row is trained with each of them, and its figures are means; by default the configuration's seed.
@@ -97,4 +113,13 @@ class SuiteConfig(Schema):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"rows: two are called '{name}'")
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_are_the_suites_or_the_rows(self) -> "SuiteConfig":
+        both = [row.name for row in self.rows if self.seeds and row.sets("manualSeed")]
+        if both:
+            raise ValueError(f"seeds: row '{both[0]}' sets manualSeed as well; leave out one of them")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: one is given twice")
         return self

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,19 @@ from typing import Any
 import pandas as pd
 
 from benchmark.places import features_path, perturbed_path, scores_path
-from benchmark.scoring import rows_to_score
+from benchmark.scoring import rows_to_score, views_to_score
 from benchmark.train import training_faces, validation_faces
+from config.errors import InputError
 from config.files import write_text
 from config.schema import DetectorConfig
-from detectors import DETECTOR
+from detectors import BACKBONE, DETECTOR
 from detectors.weights import weights_sha256
 from evaluation.protocol import VERSION, Protocol
-from evaluation.scoring import faces_to_score
+from evaluation.scores import ScoreRecord
 from preprocessing.manifest import manifest_meta, manifest_sha256
 from preprocessing.parts import find_source
-from preprocessing.samples import FaceSet
 from preprocessing.store import DECISIVE
-from preprocessing.views import Suite, refuse_missing_views
+from preprocessing.views import Suite
 from training import RECIPE
 from training.checkpoint import WITHOUT_EFFECT, RunFolder
 
@@ -60,7 +60,12 @@ class Address:
     def is_of(self, folder: Path) -> bool:
         """Whether the folder's content was finished, and is what this address stands for."""
         path = folder / CELL
-        return path.is_file() and path.read_text(encoding="utf-8") == self._text()
+        return path.is_file() and path.read_bytes() == self._text().encode()
+
+    @staticmethod
+    def withdraw(folder: Path) -> None:
+        """Declare the content of a folder unfinished, before any of it is written anew."""
+        (folder / CELL).unlink(missing_ok=True)
 
     def _text(self) -> str:
         return json.dumps(self.about, indent=2, sort_keys=True) + "\n"
@@ -148,12 +153,14 @@ class ScoreCell:
             InputError: the detector is not trained yet, or as for `TrainCell.address`.
         """
         config, protocol = self.of.config, self.of.protocol
-        weights = weights_sha256(RunFolder(self.of.folder).best)
+        weights = RunFolder(self.of.folder).best
+        if not weights.is_file():
+            raise InputError(f"{self.of.folder} holds no trained weights yet")
         return Address(
             {
                 "kind": "score",
                 **_of_detector(config),
-                "weights": weights,
+                "weights": weights_sha256(weights),
                 "protocol": f"{protocol.name} v{VERSION}",
                 "precision": PRECISION,
             }
@@ -161,15 +168,22 @@ class ScoreCell:
 
     @cached_property
     def address(self) -> Address:
-        """What decides the scores; errors as for `evaluation`, or the test set is not preprocessed."""
+        """What decides the scores; errors as for `evaluation` and `refuse_missing`."""
         return Address(
             {
                 **self.evaluation.about,
                 "rows": self.rows_sha256,
                 "made_by": _made_by(self.of.data, self.test, self.of.profile),
-                "perturb": self.perturb and self.perturb.sha256,
+                "perturb": self._perturbed_by(),
             }
         )
+
+    def _perturbed_by(self) -> dict[str, Any] | None:
+        """What decides the pixels of the perturbed faces, beside those of the clean ones."""
+        if self.perturb is None:
+            return None
+        views = views_to_score(self.rows, self.of.config, self.perturb)
+        return {"suite": self.perturb.sha256, "stored_views": asdict(views) if views else None}
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -194,7 +208,7 @@ class ScoreCell:
         """
         rows = self.rows
         if self.perturb is not None:
-            refuse_missing_views(FaceSet(faces_to_score(rows, self.of.config)), self.perturb)
+            views_to_score(rows, self.of.config, self.perturb)
 
     @property
     def folder(self) -> Path:
@@ -210,17 +224,18 @@ class ScoreCell:
 
     @property
     def is_done(self) -> bool:
-        """Whether the scores, and if they are needed the features, are there."""
-        scores = self.scores
-        has_features = not self.with_features or features_path(scores).is_file()
-        return self.address.is_of(scores.parent) and scores.is_file() and has_features
+        """Whether the scores with their record, and if they are needed the features, are there."""
+        files = [self.scores, ScoreRecord.beside(self.scores)]
+        files += [features_path(self.scores)] if self.with_features else []
+        return self.address.is_of(self.scores.parent) and all(file.is_file() for file in files)
 
 
 def _of_detector(config: DetectorConfig) -> dict[str, Any]:
     """What of a detector decides its weights and scores; an ImageNet file counts by its content."""
     settings = config.model_dump(mode="json", exclude=WITHOUT_EFFECT)
-    if config.pretrained and Path(config.pretrained).is_file():
-        settings["pretrained"] = weights_sha256(Path(config.pretrained))
+    if config.pretrained:
+        file = BACKBONE[config.backbone_name].imagenet_file(config.pretrained)
+        settings["pretrained"] = weights_sha256(file) if file.is_file() else config.pretrained
     return {"config": settings, "detector_version": DETECTOR[config.model_name].version}
 
 

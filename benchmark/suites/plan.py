@@ -123,14 +123,15 @@ def plan_suite(name: str, suite: SuiteConfig, data: Path, runs: Path, only: Sequ
         only: patterns of rows' names, such as "sbi*"; by default all rows.
 
     Raises:
-        InputError: an unknown detector, metric, perturbation suite or protocol, or a pattern that fits no row.
+        InputError: an unknown detector, metric, perturbation suite or protocol, two perturbation suites of one name, or
+            a pattern that fits no row.
     """
     for group in suite.columns:
         list(measured_columns(group))  # so that a wrong name is answered before anything runs
     rows = [row for row in suite.rows if not only or any(fnmatchcase(row.name, pattern) for pattern in only)]
     if not rows:
         raise unknown("row", ", ".join(only), [row.name for row in suite.rows])
-    perturbations = {name: load_suite(name) for name in dict.fromkeys(_perturbations(suite.columns))}
+    perturbations = _perturbations(suite.columns)
     trained = [_trained(row, seed, suite, perturbations, data, runs) for row in rows for seed in suite.seeds or (None,)]
     return Plan(name, suite, tuple(trained))
 
@@ -143,9 +144,8 @@ def _trained(
     data: Path,
     runs: Path,
 ) -> Trained:
-    overrides = (*row.set, *([] if seed is None else [f"manualSeed={seed}"]))
+    overrides = row.overrides(suite.train, seed)
     config = load_config(DetectorConfig, row.detector, overrides)
-    config = config.model_copy(update={"train_dataset": list(suite.train) or config.train_dataset})
     if not config.train_dataset:
         raise InputError(f"row '{row.name}': neither the suite nor {row.detector} says what it is trained on")
     cell = TrainCell(row.detector, overrides, config, suite.profile, Protocol.parse(suite.protocol), data, runs)
@@ -161,5 +161,11 @@ def _trained(
     return Trained(row, cell, scores)
 
 
-def _perturbations(columns: Iterable[SuiteColumns]) -> Iterable[str]:
-    return (group.perturb for group in columns if group.perturb)
+def _perturbations(columns: Iterable[SuiteColumns]) -> dict[str, Suite]:
+    """The perturbation suites of some columns, as they are named there."""
+    found = {group.perturb: load_suite(group.perturb) for group in columns if group.perturb}
+    by_name: dict[str, Suite] = {}
+    for given, perturb in found.items():
+        if by_name.setdefault(perturb.name, perturb).sha256 != perturb.sha256:
+            raise InputError(f"perturb: {given} is another suite than the first of the name {perturb.name}; rename it")
+    return found

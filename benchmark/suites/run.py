@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmark.evaluate import evaluate_weights
 from benchmark.robustness import evaluate_perturbed
-from benchmark.suites.cells import PRECISION, ScoreCell, TrainCell
+from benchmark.suites.cells import PRECISION, Address, ScoreCell, TrainCell
 from benchmark.suites.overwrite import Overwrite
 from benchmark.suites.plan import Plan, State, status
 from benchmark.train import train_detector
@@ -57,11 +57,11 @@ def run_plan(plan: Plan, machine: Machine, console: Console, overwrite: Overwrit
 
 
 def _train(cell: TrainCell, machine: Machine, console: Console) -> None:
+    Address.withdraw(cell.folder)
     train_detector(
         cell.detector,
         cell.data,
         cell.folder,
-        train_sets=cell.config.train_dataset,
         profile=cell.profile,
         protocol=cell.protocol,
         overrides=cell.overrides,
@@ -75,6 +75,7 @@ def _train(cell: TrainCell, machine: Machine, console: Console) -> None:
 
 def _score(cell: ScoreCell, machine: Machine, console: Console) -> None:
     of = cell.of
+    Address.withdraw(cell.scores.parent)
     evaluate: Callable[..., object] = partial(evaluate_weights, of.folder, [cell.test])
     if cell.perturb is not None:
         evaluate = partial(evaluate_perturbed, of.folder, [cell.test], [cell.perturb])

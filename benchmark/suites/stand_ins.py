@@ -54,7 +54,7 @@ def _light(row: SuiteRow, data: Path, seed: int, profile: str) -> SuiteRow:
 
 
 def _trained_on(row: SuiteRow, suite: SuiteConfig) -> Sequence[str]:
-    return suite.train or load_config(DetectorConfig, row.detector, row.set).train_dataset
+    return load_config(DetectorConfig, row.detector, row.overrides(suite.train)).train_dataset
 
 
 def _whole(name: str) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmark.evaluate import Evaluated
 from benchmark.leaderboard import direction, metric_title, record_notes, thresholds_beside
-from benchmark.robustness_tables import read_robustness
+from benchmark.robustness_tables import read_robustness, suite_note
 from benchmark.suites.cells import ScoreCell
 from benchmark.suites.columns import Measured, measured_columns
 from benchmark.suites.plan import Plan, ScoreKey, State, Trained, status
@@ -18,6 +18,7 @@ from evaluation.metrics import evaluate_scores
 from evaluation.protocol import Protocol
 from evaluation.scores import ScoreRecord, read_scores
 from evaluation.tables import Column, Deviation, Spread, Table
+from preprocessing.views import load_suite
 
 
 def suite_table(plan: Plan) -> Table:
@@ -102,7 +103,14 @@ class _Reading:
     @cached_property
     def notes(self) -> set[str]:
         """What the cells' records say that a reader must know."""
-        return {note for cell in self._done.values() for note in record_notes(_scores(cell)[0])}
+        records = [ScoreRecord.read(ScoreRecord.beside(cell.scores)) for cell in self._done.values()]
+        of_suites = {suite_note(record.suite) for record in records if record.suite}
+        return of_suites | {note for record in records for note in record_notes(record)}
+
+    @property
+    def _thresholds(self) -> Sequence[str]:
+        """The data sets that thresholds are chosen on; none while the scores of one are missing."""
+        return self._threshold_on if all((name, "val", None) in self._done for name in self._threshold_on) else ()
 
     @cached_property
     def _done(self) -> dict[ScoreKey, ScoreCell]:
@@ -111,7 +119,7 @@ class _Reading:
     @cached_property
     def _found(self) -> dict[ScoreKey, _Clean | _Perturbed]:
         return {
-            key: (_Clean if cell.perturb is None else _Perturbed)(cell, self._threshold_on)
+            key: (_Clean if cell.perturb is None else _Perturbed)(cell, self._thresholds)
             for key, cell in self._done.items()
             if cell.split == "test"
         }
@@ -142,7 +150,7 @@ def _heading(group: SuiteColumns, groups: Sequence[SuiteColumns]) -> str:
         return group.title
     title = f"change of {metric_title(group.metric)}" if group.relative else metric_title(group.metric)
     alike = [other for other in groups if other.metric == group.metric and other.relative == group.relative]
-    return f"{title}, {group.perturb}" if group.perturb and len(alike) > 1 else title
+    return f"{title}, {load_suite(group.perturb).name}" if group.perturb and len(alike) > 1 else title
 
 
 def _waiting(plan: Plan) -> Iterator[str]:

