@@ -48,7 +48,7 @@ class SuiteColumns(Schema):
         perturbations: only these of it.
         levels: only these levels.
         relative: the share of the clean value that is lost or gained, FIA-USA's R_AUC.
-        averages: columns of means at the end: over the columns of these headings, or over all.
+        averages: columns of means at the end: over the columns of these headings, or over all of the group.
     """
 
     metric: str = "frame_auc"
@@ -70,6 +70,8 @@ class SuiteColumns(Schema):
         given = [key for key in ("perturbations", "levels", "relative") if getattr(self, key)]
         if given and self.perturb is None:
             raise ValueError(f"{given[0]}: expected a perturbation suite in 'perturb' as well")
+        if self.needs_features and self.relative:
+            raise ValueError("relative: mpd has no clean value; name relative_mpd as the metric instead")
         if self.needs_features and self.perturb is None:
             raise ValueError(f"metric: {self.metric} is measured under a perturbation suite; name one in 'perturb'")
         return self

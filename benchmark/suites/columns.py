@@ -1,8 +1,9 @@
 """The columns that a suite's groups of columns stand for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmark.leaderboard import metric_title
 from config.errors import InputError, unknown
 from config.suite import SuiteColumns
 from evaluation.metrics import METRICS
@@ -19,6 +20,28 @@ class Measured:
     test: str
     perturbation: str = ""
     level: int = 0
+
+
+def suite_columns(groups: Sequence[SuiteColumns]) -> list[Measured]:
+    """The columns of all groups, from left to right.
+
+    Raises:
+        InputError: as for `measured_columns`, or two columns have the same headings.
+    """
+    columns = [measured for group in groups for measured in measured_columns(group)]
+    headings = [(group_heading(measured.group, groups), measured.heading) for measured in columns]
+    if twice := next((each for each in headings if headings.count(each) > 1), None):
+        raise InputError(f"columns: two are called '{' '.join(twice)}'; give one of their groups a title of its own")
+    return columns
+
+
+def group_heading(group: SuiteColumns, groups: Sequence[SuiteColumns]) -> str:
+    """What stands above the columns of a group; with the perturbation suite where another group has the same metric."""
+    if group.title:
+        return group.title
+    title = f"change of {metric_title(group.metric)}" if group.relative else metric_title(group.metric)
+    alike = [other for other in groups if other.metric == group.metric and other.relative == group.relative]
+    return f"{title}, {load_suite(group.perturb).name}" if group.perturb and len(alike) > 1 else title
 
 
 def measured_columns(group: SuiteColumns) -> Iterator[Measured]:

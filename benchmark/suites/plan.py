@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.describe import whole_of
 from benchmark.suites.cells import ScoreCell, TrainCell
-from benchmark.suites.columns import measured_columns
+from benchmark.suites.columns import suite_columns
 from config.errors import InputError, unknown
 from config.load import load_config
 from config.schema import DetectorConfig
@@ -123,11 +123,10 @@ def plan_suite(name: str, suite: SuiteConfig, data: Path, runs: Path, only: Sequ
         only: patterns of rows' names, such as "sbi*"; by default all rows.
 
     Raises:
-        InputError: an unknown detector, metric, perturbation suite or protocol, two perturbation suites of one name, or
-            a pattern that fits no row.
+        InputError: an unknown detector, metric, perturbation suite or protocol, two columns or perturbation suites of
+            one name, or a pattern that fits no row.
     """
-    for group in suite.columns:
-        list(measured_columns(group))  # so that a wrong name is answered before anything runs
+    suite_columns(suite.columns)  # so that a wrong name is answered before anything runs
     rows = [row for row in suite.rows if not only or any(fnmatchcase(row.name, pattern) for pattern in only)]
     if not rows:
         raise unknown("row", ", ".join(only), [row.name for row in suite.rows])

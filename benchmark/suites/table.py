@@ -7,10 +7,10 @@ from statistics import fmean, stdev
 import pandas as pd
 
 from benchmark.evaluate import Evaluated
-from benchmark.leaderboard import direction, metric_title, record_notes, thresholds_beside
+from benchmark.leaderboard import direction, record_notes, thresholds_beside
 from benchmark.robustness_tables import read_robustness, suite_note
 from benchmark.suites.cells import ScoreCell
-from benchmark.suites.columns import Measured, measured_columns
+from benchmark.suites.columns import Measured, group_heading, suite_columns
 from benchmark.suites.plan import Plan, ScoreKey, State, Trained, status
 from config.suite import SuiteColumns
 from evaluation.measurement import measure
@@ -18,7 +18,6 @@ from evaluation.metrics import evaluate_scores
 from evaluation.protocol import Protocol
 from evaluation.scores import ScoreRecord, read_scores
 from evaluation.tables import Column, Deviation, Spread, Table
-from preprocessing.views import load_suite
 
 
 def suite_table(plan: Plan) -> Table:
@@ -28,7 +27,7 @@ def suite_table(plan: Plan) -> Table:
         InputError: an average over columns that are not there.
     """
     suite = plan.suite
-    columns = [measured for group in suite.columns for measured in measured_columns(group)]
+    columns = suite_columns(suite.columns)
     readings = [_Reading(entry, suite.threshold_on) for entry in plan.trained]
     rows = list(dict.fromkeys(entry.row.name for entry in plan.trained))
     cells = [
@@ -47,7 +46,8 @@ def suite_table(plan: Plan) -> Table:
     )
     for group in suite.columns:
         for name, over in group.averages.items():
-            table = table.mean_column(name, _heading(group, suite.columns), over or None)
+            own = [measured.heading for measured in columns if measured.group is group]
+            table = table.mean_column(name, group_heading(group, suite.columns), over or own)
     return table
 
 
@@ -141,16 +141,7 @@ def _mean(values: Sequence[float | None]) -> tuple[float | None, Spread | None]:
 
 def _column(measured: Measured, groups: Sequence[SuiteColumns]) -> Column:
     form = "+.4f" if measured.group.relative else ".4f"
-    return Column(measured.heading, direction(measured.group.metric), _heading(measured.group, groups), form)
-
-
-def _heading(group: SuiteColumns, groups: Sequence[SuiteColumns]) -> str:
-    """What stands above the columns of a group; with the perturbation suite where another group has the same metric."""
-    if group.title:
-        return group.title
-    title = f"change of {metric_title(group.metric)}" if group.relative else metric_title(group.metric)
-    alike = [other for other in groups if other.metric == group.metric and other.relative == group.relative]
-    return f"{title}, {load_suite(group.perturb).name}" if group.perturb and len(alike) > 1 else title
+    return Column(measured.heading, direction(measured.group.metric), group_heading(measured.group, groups), form)
 
 
 def _waiting(plan: Plan) -> Iterator[str]:

@@ -9,6 +9,7 @@ from benchmark.suites.columns import measured_columns
 from benchmark.suites.cost import Costs, Pace
 from benchmark.suites.plan import State, plan_suite, status
 from benchmark.suites.stand_ins import on_the_demo
+from benchmark.suites.table import suite_table
 from config.errors import InputError
 from config.load import config_names, load_config, validate
 from config.suite import SuiteColumns, SuiteConfig
@@ -34,6 +35,10 @@ def suite_of(**changes) -> SuiteConfig:
         ({"columns": [{"metrik": "frame_auc", "test": [FFPP]}]}, "did you mean 'columns.metric'"),
         ({"columns": [{"test": [FFPP], "levels": [1]}]}, "levels: expected a perturbation suite"),
         ({"columns": [{"test": [FFPP], "metric": "mpd"}]}, "mpd is measured under a perturbation suite"),
+        (
+            {"columns": [{"test": [FFPP], "metric": "mpd", "perturb": "levels", "relative": True}]},
+            "name relative_mpd as the metric instead",
+        ),
     ],
 )
 def test_bad_suites_are_refused_in_a_sentence(changes, message: str):
@@ -70,6 +75,24 @@ def test_cells_are_a_run_for_each_row_and_seed_and_scores_for_each_test_set(tmp_
         (FFPP, "test", "levels"),
     ]
     assert [cell.with_features for cell in scores.values()] == [False, False, False, True]
+
+
+def test_columns_that_cannot_be_told_apart_are_refused(tmp_path: Path):
+    one = {"metric": "frame_auc", "test": [FFPP], "perturb": "levels", "perturbations": ["jpeg"], "levels": [1]}
+    columns = [one, one | {"levels": [2]}]
+    with pytest.raises(InputError, match="two are called 'frame AUC, levels jpeg'; give one of their groups a title"):
+        plan_suite("mine", suite_of(columns=columns), tmp_path, tmp_path)
+    plan_suite("mine", suite_of(columns=[columns[0], columns[1] | {"title": "stronger"}]), tmp_path, tmp_path)
+
+
+def test_an_average_is_over_its_own_groups_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    values = {"A": 1, "B": 2, "C": 4}
+    monkeypatch.setattr("benchmark.suites.table._Reading.value", lambda _, column: values[column.heading])
+    columns = [{"test": {"A": FFPP}, "averages": {"One": []}}]
+    columns += [{"test": {"B": FFPP, "C": FFPP}, "averages": {"Two": []}}]
+    table = suite_table(plan_suite("mine", suite_of(columns=columns), tmp_path, tmp_path))
+    assert [column.name for column in table.columns] == ["A", "B", "C", "One", "Two"]
+    assert table.values == ((1, 2, 4, 1, 3),) * 2
 
 
 def test_rows_are_chosen_by_pattern(tmp_path: Path):
