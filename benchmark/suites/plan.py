@@ -13,6 +13,7 @@ from config.errors import InputError, unknown
 from config.load import load_config
 from config.schema import DetectorConfig
 from config.suite import SuiteColumns, SuiteConfig, SuiteRow
+from detectors import DETECTOR
 from evaluation.protocol import Protocol
 from preprocessing.parts import find_source
 from preprocessing.views import Suite, load_suite
@@ -145,6 +146,8 @@ def _trained(
 ) -> Trained:
     overrides = row.overrides(suite.train, seed)
     config = load_config(DetectorConfig, row.detector, overrides)
+    if config.model_name not in DETECTOR:
+        raise unknown("detector", config.model_name, DETECTOR)
     if not config.train_dataset:
         raise InputError(f"row '{row.name}': neither the suite nor {row.detector} says what it is trained on")
     cell = TrainCell(row.detector, overrides, config, suite.profile, Protocol.parse(suite.protocol), data, runs)

@@ -153,13 +153,19 @@ def test_a_table_is_the_same_after_files_were_lost_and_without_thresholds_only_t
 
 def test_two_perturbation_suites_of_one_name_are_refused(data: Path, tmp_path: Path):
     files = [clips(tmp_path / "a"), clips(tmp_path / "b", crf=30)]
-    columns = [{"test": [FFPP], "perturb": file} for file in files]
+    columns = [{"title": file, "test": [FFPP], "perturb": file} for file in files]
     with pytest.raises(InputError, match=r"b/clips.yaml is another suite than the first of the name clips"):
         plan(data, columns=columns)
     shutil.copyfile(files[0], files[1])
     train, *scores = plan(data, columns=columns).trained[0].cells
     trained(train)
     assert len({cell.scores for cell in scores}) == 1
+
+
+def test_a_detector_of_a_plugin_that_was_not_given_is_unknown(data: Path, tmp_path: Path):
+    (tmp_path / "mine.yaml").write_text("model_name: of_a_plugin\nbackbone_name: efficientnet_lite0")
+    with pytest.raises(InputError, match="unknown detector 'of_a_plugin'"):
+        plan(data, {"detector": str(tmp_path / "mine.yaml")})
 
 
 def test_a_row_may_be_trained_on_something_else(data: Path):

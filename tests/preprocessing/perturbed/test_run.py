@@ -15,7 +15,6 @@ from config.load import load_config
 from config.registry import load_plugin
 from config.schema import DatasetConfig, Profile
 from preprocessing import pipeline
-from preprocessing.faces import FaceCropper
 from preprocessing.landmarks import find_predictor
 from preprocessing.loose import make_cropper
 from preprocessing.manifest import manifest_sha256, read_manifest
@@ -87,6 +86,15 @@ def data(crops: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(crops, tmp_path / "data"))
 
 
+@pytest.fixture(scope="module")
+def made(crops: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Suite]:
+    """The stored crops with those of a suite; only read."""
+    folder = tmp_path_factory.mktemp("made")
+    data, mine = Path(shutil.copytree(crops, folder / "data")), suite(folder)
+    assert make(data, root, mine) == Perturbed(7, 7, {})
+    return data, mine
+
+
 def suite(folder: Path, text: str = H264, name: str = "mine") -> Suite:
     path = folder / f"{name}.yaml"
     path.write_text(text)
@@ -139,15 +147,14 @@ def test_a_loose_crop_is_cut_alike_in_all_views(root, tmp_path):
     assert views[1].std() == 0
 
 
-def test_a_clip_is_recompressed_as_a_whole_and_cut_by_the_clean_frames_matrix(root, data, tmp_path):
-    mine = suite(tmp_path)
-    assert make(data, root, mine) == Perturbed(7, 7, {})
+def test_a_clip_is_recompressed_as_a_whole_and_cut_by_the_clean_frames_matrix(root, made):
+    data, mine = made
     media = cv2.VideoCapture(str(root / "real" / "anna.mp4"))
     frames = [media.read()[1] for _ in range(5)]
     rgb = [cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in frames]
     faces = faces_of(data)
     index = next(i for i in range(len(faces)) if faces.key(i) == "custom/real/frames/anna/004.png")
-    cropper = FaceCropper(PROFILE, PREDICTOR)
+    cropper = CROPPER(PROFILE, PREDICTOR)
     first = cropper.crop(frames[0])
     matrix = cropper.crop(frames[4], last=first.box).matrix
     _, (clean, good, bad) = read_views(faces, index, mine, whole)
@@ -158,14 +165,13 @@ def test_a_clip_is_recompressed_as_a_whole_and_cut_by_the_clean_frames_matrix(ro
     assert 0 < change[0] < change[1] < 12
 
 
-def test_a_still_is_a_clip_of_one_frame(root, data, tmp_path):
-    mine = suite(tmp_path)
-    make(data, root, mine)
+def test_a_still_is_a_clip_of_one_frame(root, made):
+    data, mine = made
     faces = faces_of(data)
     index = next(i for i in range(len(faces)) if "still" in faces.key(i))
     picture = cv2.imread(str(root / "real" / "still.png"))
     assert picture.shape[0] % 2 == 1
-    matrix = FaceCropper(PROFILE, PREDICTOR).crop(picture).matrix
+    matrix = CROPPER(PROFILE, PREDICTOR).crop(picture).matrix
     (once,) = recompress([cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)], 45)
     view = read_views(faces, index, mine, whole)[1][2]
     np.testing.assert_array_equal(view, cv2.warpAffine(once, matrix, (256, 256)))
@@ -189,9 +195,8 @@ def test_all_else_in_store_and_manifest_stays(root, data, tmp_path):
     assert manifest_sha256(read_manifest(manifest)) == rows
 
 
-def test_each_stored_value_is_read_once(root, data, tmp_path, monkeypatch):
-    mine = suite(tmp_path)
-    make(data, root, mine)
+def test_each_stored_value_is_read_once(made, monkeypatch):
+    data, mine = made
     read = []
     get = FaceStore.get
     monkeypatch.setattr(FaceStore, "get", lambda self, key: read.append(key) or get(self, key))
