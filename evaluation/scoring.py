@@ -22,6 +22,7 @@ from evaluation.parts import Parts, Scores, chunk_size, fingerprint
 from evaluation.prediction import Batch, batches_of, predict
 from evaluation.scores import ScoreWriter, environment, git_commit
 from preprocessing.samples import Faces, FaceSet, spread
+from preprocessing.store import DECISIVE, FaceStore
 from preprocessing.views import UNPERTURBED, Suite, Variant, stored_views
 
 ROWS_AT_ONCE = 65_536
@@ -213,8 +214,10 @@ def _what_decides(
 ) -> dict[str, Any]:
     """What decides the scores beside the network's weights; how many processes compute them does not."""
     views = stored_views(faces, suite) if suite else None
+    metas = [FaceStore(Path(path)).meta() for path in faces.rows["store_path"].unique()]
     return {
         "faces": faces.sha256,
+        "made_by": [{entry: meta.get(entry) for entry in DECISIVE} for meta in metas],
         "config": config.model_dump(mode="json", exclude={"workers"}),
         "suite": suite.sha256 if suite else None,
         "stored_views": asdict(views) if views else None,

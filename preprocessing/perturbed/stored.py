@@ -80,8 +80,8 @@ def refuse_other_maker(path: Path, suite: str, maker: PerturbedBy) -> None:
     made_by = perturbed_by(store, suite)
     if made_by not in (None, maker):
         raise InputError(
-            f"the perturbed crops of suite {suite} in {path} were made with {made_by}, now it would be {maker}; "
-            "--overwrite replaces all"
+            f"the perturbed crops of suite {suite} in {path} were made with {made_by}, now it would be {maker}; make "
+            f"them anew with {remedy(store, suite)} and --overwrite"
         )
 
 

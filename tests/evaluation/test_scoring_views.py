@@ -1,5 +1,6 @@
 """Scoring all views of a face: each its own score and feature, whatever the batches, processes and kills."""
 
+import gc
 import shutil
 from pathlib import Path
 from typing import cast
@@ -239,6 +240,23 @@ def test_chunks_of_another_suite_or_without_features_are_not_used(rows, suite, w
             score(texture(), rows, out, settings(), CPU, on_progress=killed_after(14), **given)
     evaluate(ALONE, rows, out, suite)
     assert files(out) == files(whole)
+
+
+def test_chunks_of_crops_of_another_predictor_are_not_used(rows, tmp_path: Path):
+    store = tmp_path / "D_lmdb"
+    shutil.copytree(rows["store_path"][0], store)
+    moved, keys = rows.assign(store_path=str(store)), rows["key"][rows["skip"] == ""].tolist()
+    with pytest.raises(KilledError):
+        score(texture(), moved, tmp_path / "a.parquet", settings(), CPU, on_progress=killed_after(14))
+    gc.collect()  # a store that is read somewhere cannot be made anew
+    shutil.rmtree(store)
+    writer = FaceStoreWriter(store, META | {"predictor_sha256": "another"})
+    grey = cv2.imencode(".png", np.full((32, 32, 3), 90, np.uint8))[1].tobytes()
+    writer.add("all", dict.fromkeys(keys, grey), [])
+    writer.close()
+    for name in ("a", "anew"):
+        score(texture(), moved, tmp_path / f"{name}.parquet", settings(), CPU)
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "anew.parquet").read_bytes()
 
 
 @pytest.mark.parametrize("again", [{"codec": "x265"}, {"lost": ["D/frames/v0/001.png"]}], ids=["codec", "lost"])
