@@ -18,7 +18,7 @@ from preprocessing.dfb_labels import LABELS, Labels, parse_labels
 from preprocessing.dfb_lmdb import dfb_lmdb_name, dfb_meta, write_dfb_lmdb
 from preprocessing.manifest import manifest_meta, read_manifest
 from preprocessing.parts import find_source
-from preprocessing.samples import load_rows, splits_of
+from preprocessing.rows import load_rows, splits_of
 
 
 def export_datasets(

@@ -24,7 +24,8 @@ from evaluation.scores import ScoreRecord, SuiteRecord, environment, git_commit
 from evaluation.scoring import Scored, faces_to_score, score
 from preprocessing.manifest import manifest_meta, manifest_sha256
 from preprocessing.parts import find_source
-from preprocessing.samples import FaceSet, load_rows, spread
+from preprocessing.rows import load_rows, spread
+from preprocessing.samples import FaceSet
 from preprocessing.views import StoredViews, Suite, stored_views
 
 
@@ -191,7 +192,7 @@ def rows_to_score(
     """The manifest rows of a data set's split that an evaluation scores, or counts because they hold no face.
 
     Raises:
-        InputError: as for `preprocessing.samples.load_rows`.
+        InputError: as for `preprocessing.rows.load_rows`.
     """
     rows = load_rows(data, dataset, split, profile=profile, compression=config.compression)
     if not protocol.first_frames:

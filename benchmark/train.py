@@ -22,7 +22,8 @@ from evaluation.protocol import OURS, Protocol
 from evaluation.scores import Environment, environment, git_commit, read_record
 from evaluation.scoring import score_faces
 from preprocessing.reconstruction.stored import ReconstructionModel
-from preprocessing.samples import FaceSet, open_faces, splits_of
+from preprocessing.rows import splits_of
+from preprocessing.samples import FaceSet, open_faces
 from training import RECIPE
 from training.trainer import FitResult, fit
 

@@ -21,7 +21,8 @@ from evaluation.features import FeatureArray, FeatureWriter
 from evaluation.parts import Parts, Scores, chunk_size, fingerprint
 from evaluation.prediction import Batch, batches_of, predict
 from evaluation.scores import ScoreWriter, environment, git_commit
-from preprocessing.samples import Faces, FaceSet, spread
+from preprocessing.rows import spread
+from preprocessing.samples import Faces, FaceSet
 from preprocessing.store import DECISIVE, FaceStore
 from preprocessing.views import UNPERTURBED, Suite, Variant, stored_views
 
@@ -98,7 +99,7 @@ def score(
 
     Args:
         detector: the detector, weights loaded, on `device`.
-        rows: manifest rows of one split with `store_path` (preprocessing.samples.load_rows).
+        rows: manifest rows of one split with `store_path` (preprocessing.rows.load_rows).
         out: the Parquet file; the leading process writes it.
         config: as for `predict`; `frame_num.test` frames of each video are used.
         device: where to run.

@@ -27,7 +27,8 @@ from evaluation.roc import OperatingPoints
 from evaluation.scores import read_scores
 from evaluation.tables import Table
 from preprocessing.manifest import coverage
-from preprocessing.samples import FaceSet, load_rows
+from preprocessing.rows import load_rows
+from preprocessing.samples import FaceSet
 
 PEOPLE_ON_SHEET = 3
 

@@ -26,7 +26,7 @@ from preprocessing.parts import find_source
 from preprocessing.perturbations import ClipPerturbation
 from preprocessing.perturbed.stored import LOST, PerturbedBy, PerturbedWriter, refuse_other_maker
 from preprocessing.pipeline import FrameFaces, crop_key, find_faces, store_meta
-from preprocessing.samples import load_rows
+from preprocessing.rows import load_rows
 from preprocessing.store import DECISIVE, FaceStore
 from preprocessing.views import Suite, Variant
 

@@ -15,7 +15,8 @@ from preprocessing.clips import decode_image
 from preprocessing.encodings import PNG
 from preprocessing.reconstruction.reconstructor import Reconstructor
 from preprocessing.reconstruction.stored import ReconstructionWriter, refuse_other_model
-from preprocessing.samples import FIRST_FACES, load_rows, spread
+from preprocessing.rows import load_rows, spread
+from preprocessing.samples import FIRST_FACES
 from preprocessing.store import reconstruction_key
 
 log = logging.getLogger(__name__)

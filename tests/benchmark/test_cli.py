@@ -9,7 +9,7 @@ import pytest
 from config.load import config_names, load_config
 from config.pseudofake import PseudoFakeConfig
 from config.schema import DatasetConfig, DetectorConfig
-from preprocessing.samples import load_rows
+from preprocessing.rows import load_rows
 from tests.faces import still
 from tests.media import write_video
 

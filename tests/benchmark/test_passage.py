@@ -18,7 +18,8 @@ from evaluation.scores import read_scores
 from preprocessing.dfb_labels import LABELS
 from preprocessing.manifest import manifest_meta, read_manifest, write_manifest
 from preprocessing.pipeline import manifest_path
-from preprocessing.samples import FaceSet, Sample, load_rows, open_faces
+from preprocessing.rows import load_rows
+from preprocessing.samples import FaceSet, Sample, open_faces
 from tests.dfb import SIDE, load_as_deepfakebench, png, write_ffpp
 
 NAME = "FaceForensics++"

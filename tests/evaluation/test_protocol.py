@@ -7,7 +7,7 @@ import pytest
 from config.errors import InputError
 from evaluation.metrics import evaluate_scores, group_scores
 from evaluation.protocol import Protocol
-from preprocessing.samples import spread
+from preprocessing.rows import spread
 from tests.score_rows import score_rows
 
 

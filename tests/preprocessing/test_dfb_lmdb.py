@@ -10,7 +10,7 @@ import pytest
 from config.errors import InputError
 from preprocessing import dfb_lmdb
 from preprocessing.dfb_lmdb import adopt_lmdb, dfb_lmdb_name, dfb_meta, write_dfb_lmdb
-from preprocessing.samples import load_rows
+from preprocessing.rows import load_rows
 from preprocessing.store import FaceStore, FaceStoreWriter
 from tests.dfb import META, write_ffpp
 

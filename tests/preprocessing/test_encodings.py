@@ -17,7 +17,8 @@ from preprocessing.landmarks import find_predictor
 from preprocessing.loose import make_cropper
 from preprocessing.manifest import manifest_meta, manifest_sha256
 from preprocessing.pipeline import manifest_path, preprocess, process_clip, store_name
-from preprocessing.samples import FaceSet, load_rows, open_faces
+from preprocessing.rows import load_rows
+from preprocessing.samples import FaceSet, open_faces
 from preprocessing.store import FaceStore, mask_key
 from tests.dfb import decode
 from tests.faces import still

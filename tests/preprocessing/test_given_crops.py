@@ -13,7 +13,8 @@ from preprocessing.clips import EMPTY, numbers_of
 from preprocessing.faces import Face, FaceCropper
 from preprocessing.landmarks import find_predictor
 from preprocessing.pipeline import preprocess
-from preprocessing.samples import load_rows, open_faces
+from preprocessing.rows import load_rows
+from preprocessing.samples import open_faces
 from preprocessing.store import FaceStore
 from tests.faces import still
 from tests.preprocessing.layouts.trees import ffpp_splits, tree

@@ -16,7 +16,8 @@ from preprocessing.landmarks import find_predictor
 from preprocessing.loose import LooseCropper, make_cropper
 from preprocessing.margins import landmark_box, loose_window, moved, tight_crop
 from preprocessing.pipeline import manifest_path, preprocess, store_name
-from preprocessing.samples import BrokenSampleError, FaceSet, load_rows, open_faces, spread
+from preprocessing.rows import load_rows, spread
+from preprocessing.samples import BrokenSampleError, FaceSet, open_faces
 from preprocessing.search import Box
 from preprocessing.store import FaceStore, FaceStoreWriter, box_key, decode_box, encode_box
 from tests.faces import still

@@ -20,7 +20,8 @@ from preprocessing.landmarks import find_predictor
 from preprocessing.loose import make_cropper
 from preprocessing.manifest import coverage, write_manifest
 from preprocessing.pipeline import manifest_path, preprocess, process_clip, store_name
-from preprocessing.samples import BrokenSampleError, FaceSet, load_rows, open_faces, spread
+from preprocessing.rows import load_rows, spread
+from preprocessing.samples import BrokenSampleError, FaceSet, open_faces
 from preprocessing.store import FaceStore
 from preprocessing.workers import worker_context
 from tests.faces import still

@@ -17,7 +17,8 @@ from preprocessing import shared
 from preprocessing.clips import choose_frames
 from preprocessing.manifest import write_manifest
 from preprocessing.pipeline import manifest_path
-from preprocessing.samples import FaceSet, load_rows, open_faces, spread
+from preprocessing.rows import load_rows, spread
+from preprocessing.samples import FaceSet, open_faces
 from preprocessing.store import FaceStoreWriter
 from preprocessing.workers import worker_context
 from tests.preprocessing.test_manifest import row
