@@ -31,7 +31,7 @@ def load_rows(
     The column `dataset` holds the name that was asked for; video ids stay the whole data set's.
 
     Args:
-        data: as for open_faces.
+        data: folder of stores and manifests.
         dataset: name.
         split: train, val or test.
         profile: name of the preprocessing profile.
