@@ -65,9 +65,20 @@ class Cell:
 def run_name(path: Path, record: ScoreRecord) -> str:
     """The detector, with the run's folder when that says something else, and with a protocol that is not ours."""
     folder = path.parent.parent.parent.name
-    about = [] if folder in {record.detector, "", "runs"} else [folder]
-    about += [] if record.protocol == CORRECTED else [record.protocol]
-    return f"{record.detector} ({', '.join(about)})" if about else record.detector
+    return name_of_run(record.detector, "" if folder == "runs" else folder, record.protocol)
+
+
+def name_of_run(detector: str, folder: str, protocol: str = CORRECTED) -> str:
+    """What a run is called: "sbi", by its folder "sbi-1a2b3c4d5e" or "sbi (second try)", "sbi (dfb_legacy)".
+
+    Args:
+        detector: its name.
+        folder: of the run; empty where there is none.
+        protocol: of its scores.
+    """
+    name = folder if folder.startswith(f"{detector}-") else detector
+    about = [*([folder] if folder not in {name, ""} else []), *([protocol] if protocol != CORRECTED else [])]
+    return f"{name} ({', '.join(about)})" if about else name
 
 
 def leaderboard(
@@ -167,8 +178,9 @@ def read_tables(paths: Sequence[Path]) -> Iterator[tuple[Path, ScoreRecord, pd.D
     """
     found = False
     for path in files_below(paths, SCORES, MAKE_SCORES):
-        record = ScoreRecord.read(ScoreRecord.beside(path))
-        scores = Protocol.parse(record.protocol).view(record.with_rule(read_scores(path)))
+        record, scores = read_table(path)
+        if record.suite is not None:
+            raise InputError(f"{path} holds scores under {record.suite.name}; see 'assay explain robustness'")
         if path in paths or (scores["split"] == "test").all():
             found = True
             yield path, record, scores
@@ -176,6 +188,16 @@ def read_tables(paths: Sequence[Path]) -> Iterator[tuple[Path, ScoreRecord, pd.D
         raise InputError(
             f"no test scores below {', '.join(map(str, paths))}; name the {SCORES} of another split itself"
         )
+
+
+def read_table(path: Path) -> tuple[ScoreRecord, pd.DataFrame]:
+    """The record of a score table, perturbed or not, and its rows, as its protocol's metrics take them.
+
+    Raises:
+        InputError: either cannot be read.
+    """
+    record = ScoreRecord.read(ScoreRecord.beside(path))
+    return record, Protocol.parse(record.protocol).view(record.with_rule(read_scores(path)))
 
 
 def summary_table(results: Iterable[tuple[str, Measurement]], footnotes: Sequence[str] = ()) -> Table:

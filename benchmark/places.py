@@ -33,8 +33,31 @@ def features_path(scores: Path) -> Path:
     return scores.with_name(FEATURES)
 
 
+def table_beside(features: Path) -> Path:
+    """The score table that features belong to, perturbed or not."""
+    perturbed = features.with_name(PERTURBED)
+    return perturbed if perturbed.is_file() else features.with_name(SCORES)
+
+
+def clean_scores_path(table: Path) -> Path:
+    """Where the scores of the clean crops alone lie: a table's own path, or if it is a perturbed one, above it."""
+    return table.parent.with_name(SCORES) if table.name == PERTURBED else table
+
+
+def one_of_each_set(features: Sequence[Path]) -> list[Path]:
+    """One feature file of each evaluated test set: that of its clean scores, else of the first suite.
+
+    Args:
+        features: files, of which those that were made under suites hold the clean crops as well.
+    """
+    of_set: dict[Path, Path] = {}
+    for path in sorted(features, key=lambda path: table_beside(path).name == PERTURBED):
+        of_set.setdefault(clean_scores_path(table_beside(path)).resolve(), path)
+    return [path for path in features if path in of_set.values()]
+
+
 def files_below(paths: Sequence[Path], name: str, command: str) -> list[Path]:
-    """Files as they are given, and those of some name that lie in given folders at any depth, in order.
+    """Files as they are given, and those of some name that lie in given folders at any depth, in order, each once.
 
     Args:
         paths: files, or folders that hold some.
@@ -52,4 +75,4 @@ def files_below(paths: Sequence[Path], name: str, command: str) -> list[Path]:
         if not inside:
             raise InputError(f"no {name} below {path}; make some with '{command}'")
         found += inside
-    return found
+    return list({path.resolve(): path for path in found}.values())

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from benchmark.leaderboard import direction, metric_title, run_name, thresholds_beside
-from benchmark.places import PERTURBED, features_path
+from benchmark.leaderboard import direction, metric_title, read_table, run_name, thresholds_beside
+from benchmark.places import PERTURBED, features_path, files_below
 from config.errors import InputError, unknown
 from evaluation.metrics import METRICS
 from evaluation.perturbed_distance import perturbed_distances
-from evaluation.protocol import Protocol
 from evaluation.robustness import AUCS, DISTANCES, Condition, Robustness, conditions
-from evaluation.scores import ScoreRecord, SuiteRecord, read_scores
+from evaluation.scores import ScoreRecord, SuiteRecord
 from evaluation.tables import Column, Deviation, Spread, Table
 
 CLEAN_COLUMN, AVERAGE = "clean", "Avg."
@@ -60,10 +59,9 @@ def read_robustness(path: Path, *, threshold_on: Sequence[str] = (), distances: 
     Raises:
         InputError: it is no score table or no perturbed one, or lacks its record, features or val scores.
     """
-    record = ScoreRecord.read(ScoreRecord.beside(path))
+    record, scores = read_table(path)
     if record.suite is None:
         raise InputError(f"{path} holds no perturbed faces; make some with 'assay evaluate ... --perturb SUITE'")
-    scores = Protocol.parse(record.protocol).view(record.with_rule(read_scores(path)))
     found = conditions(scores, thresholds_beside(path.parent, record, threshold_on))
     moved = perturbed_distances(features_path(path)) if distances else None
     return Found(path, record, record.suite, bool((scores["split"] == "test").all()), Robustness(found, moved))
@@ -91,15 +89,14 @@ def robustness_tables(
     """
     name = Path(suite).stem if Path(suite).suffix in {".yaml", ".yml"} else suite
     by_set: dict[str, list[Found]] = {}
-    for path in _perturbed_files(paths, name):
+    command = f"assay evaluate ... --perturb {name}"
+    for path in files_below(paths, f"{glob.escape(name)}/{PERTURBED}", command):
         found = read_robustness(path, threshold_on=threshold_on, distances=_is_distance(metric))
         if found.is_test or path in paths:
             by_set.setdefault(found.test_set, []).append(found)
     if not by_set:
         where = ", ".join(map(str, paths))
-        raise InputError(
-            f"no scores under '{name}' below {where}; make some with 'assay evaluate ... --perturb {name}'"
-        )
+        raise InputError(f"no test scores under {name} below {where}; name another split's {PERTURBED} itself")
     return [robustness_table(found, metric, relative=relative) for _, found in sorted(by_set.items())]
 
 
@@ -246,12 +243,3 @@ def _refuse_what_does_not_compare(read: Sequence[Found]) -> None:
             raise InputError(f"{found.path} and {first.path} are of suites that differ: {found.suite.name} was changed")
         if found.run in [other.run for other in read[:number]]:
             raise InputError(f"{found.path}: {found.run} on {found.test_set} is given twice")
-
-
-def _perturbed_files(paths: Sequence[Path], suite: str) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise InputError(f"no such file or folder: {path}")
-        found += sorted(path.rglob(f"{glob.escape(suite)}/{PERTURBED}")) if path.is_dir() else [path]
-    return found

@@ -13,6 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmark.explain.faces import chosen_faces
+from benchmark.leaderboard import name_of_run
 from benchmark.loading import Trained, load_detector
 from config.errors import InputError
 from config.schema import DetectorConfig
@@ -25,6 +26,7 @@ from preprocessing.operators import to_network_landmark, to_network_size
 from preprocessing.samples import BrokenSampleError, FaceSet, Sample, open_faces
 from preprocessing.store import FaceStore, mask_key
 from preprocessing.tensors import to_network
+from training.checkpoint import RunFolder
 from training.pseudofakes.partners import landmarks_of
 
 NAME_WIDTH = 20  # letters of a line above an image
@@ -198,8 +200,10 @@ def _landmark(face: Sample, resolution: int) -> npt.NDArray[np.float32]:
 
 def _name(weights: Path, trained: Trained) -> str:
     """The detector, with the name of its run folder or file when that says something else."""
-    given, name = weights.name if weights.is_dir() else weights.stem, trained.config.model_name
-    return name if given == name else f"{name} ({given})"
+    path = weights.resolve()
+    in_run = path.is_file() and RunFolder(path.parent).config.is_file()
+    given = f"{path.parent.name} {path.stem}" if in_run else path.stem if path.is_file() else path.name
+    return name_of_run(trained.config.model_name, given)
 
 
 def _kinds(rows: pd.DataFrame) -> npt.NDArray[np.object_]:

@@ -11,7 +11,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 
 from benchmark.leaderboard import run_name
-from benchmark.places import FEATURES, SCORES, files_below
+from benchmark.places import FEATURES, clean_scores_path, files_below, one_of_each_set, table_beside
 from config.errors import InputError
 from config.perturbation import CLEAN
 from evaluation.features import Features, read_features
@@ -53,7 +53,8 @@ def embed(paths: Sequence[Path], *, seed: int = 0, most: int = 1000) -> list[Emb
     """Lay out the features of the clean crops by t-SNE (van der Maaten and Hinton, JMLR 2008) from their PCA.
 
     Args:
-        paths: feature files, or folders that hold some of test splits at any depth.
+        paths: feature files, or folders that hold some of test splits at any depth. Of a test set whose features were
+            made under suites alone, the clean crops of the first are taken.
         seed: of the choice of faces and of t-SNE.
         most: faces of each file, drawn evenly from the reals and from each manipulation.
 
@@ -61,12 +62,12 @@ def embed(paths: Sequence[Path], *, seed: int = 0, most: int = 1000) -> list[Emb
         InputError: there is no feature file, one cannot be read, or it holds too few faces.
     """
     embedded = []
-    for path in files_below(paths, FEATURES, MAKE_FEATURES):
-        # Those of perturbed faces have the clean crops once more.
-        if path in paths or path.with_name(SCORES).is_file():
-            features = read_features(path)
-            if path in paths or (features.rows["split"] == "test").all():
-                embedded.append(_embed(features, path, seed, most))
+    files = files_below(paths, FEATURES, MAKE_FEATURES)
+    chosen = {*paths, *one_of_each_set([path for path in files if path not in paths])}
+    for path in (path for path in files if path in chosen):
+        features = read_features(path)
+        if path in paths or (features.rows["split"] == "test").all():
+            embedded.append(_embed(features, path, seed, most))
     if not embedded:
         raise InputError(
             f"no features of test splits below {', '.join(map(str, paths))}; name another {FEATURES} itself"
@@ -145,8 +146,8 @@ def _clean(features: Features) -> Features:
 
 def _title(path: Path) -> str:
     """The detector and test set, if the record beside a feature file says so; else the path."""
-    scores = path.with_name(SCORES)
-    record = ScoreRecord.beside(scores)
+    record = ScoreRecord.beside(table_beside(path))
     if not record.is_file():
         return str(path)
-    return f"{run_name(scores, ScoreRecord.read(record))} on {path.parent.name}"
+    scores = clean_scores_path(table_beside(path))
+    return f"{run_name(scores, ScoreRecord.read(record))} on {scores.parent.name}"

@@ -48,16 +48,26 @@ def read_perturbed(paths: Sequence[Path], metric: str = "frame_auc") -> list[Fou
         if found.setdefault((one.run, one.test_set, one.suite.name), one) is not one:
             raise InputError(f"{one.path}: {one.run} on {one.test_set} under {one.suite.name} is given twice")
         if all(one.robustness.value(condition, metric) is None for condition in one.robustness.conditions):
-            raise InputError(f"{one.path} has no {metric} to draw")
+            needs = "; 'assay table --perturb SUITE --threshold-on DATASET' has it" if metric.endswith("pct") else ""
+            raise InputError(f"{one.path} has no {metric} to draw{needs}")
     if not found:
         raise InputError(f"no test scores below {', '.join(map(str, paths))}; name another split's {PERTURBED} itself")
     return list(found.values())
 
 
-def draw_robustness(found: Sequence[Found], metric: str, relative: bool) -> Figure:
-    """A panel for each perturbation, with a line for each detector, and test set and suite if there are several."""
+def draw_robustness(
+    found: Sequence[Found], metric: str = "frame_auc", relative: bool = False, names: Sequence[str] = ()
+) -> Figure:
+    """A panel for each perturbation, with a line for each detector, and test set and suite if there are several.
+
+    Args:
+        found: what perturbed score tables say.
+        metric: as for `read_perturbed`.
+        relative: as for `robustness_figure`.
+        names: of each line; after its detector if none are given.
+    """
     metric, relative = _shown(metric, relative)
-    curves = _named_curves(found, metric, relative)
+    curves = _named_curves(found, metric, relative, names or _names(found))
     caption = [
         f"{what}: {', '.join(sorted(several))}"
         for what, several in (
@@ -74,7 +84,7 @@ def draw_robustness(found: Sequence[Found], metric: str, relative: bool) -> Figu
 def levels_table(found: Sequence[Found], metric: str, relative: bool) -> Table:
     """The same in numbers: a row for each line of each panel, a column for each level."""
     metric, relative = _shown(metric, relative)
-    curves = _named_curves(found, metric, relative)
+    curves = _named_curves(found, metric, relative, _names(found))
     levels = sorted({level for curve in curves for level in curve.levels})
     at = [dict(zip(curve.levels, zip(curve.means, curve.deviations, strict=True), strict=True)) for curve in curves]
     cells = [[values.get(level, (None, None)) for level in levels] for values in at]
@@ -103,14 +113,18 @@ def level_curves(found: Found, name: str, metric: str = "frame_auc", relative: b
     return curves
 
 
-def _named_curves(found: Sequence[Found], metric: str, relative: bool) -> list[LevelCurve]:
-    """All curves, named after the detector, and test set and suite where there are several of these."""
+def _named_curves(found: Sequence[Found], metric: str, relative: bool, names: Sequence[str]) -> list[LevelCurve]:
+    """All curves of some tables, each with the name of its table."""
+    named = zip(found, names, strict=True)
+    return [curve for one, name in named for curve in level_curves(one, name, metric, relative)]
+
+
+def _names(found: Sequence[Found]) -> list[str]:
+    """Of each table the detector, and test set and suite where there are several of these."""
     sets, suites = len({one.test_set for one in found}) > 1, len({one.suite.name for one in found}) > 1
-    curves = []
-    for one in found:
-        name = f"{one.run}{f' on {one.test_set}' if sets else ''}{f', {one.suite.name}' if suites else ''}"
-        curves += level_curves(one, name, metric, relative)
-    return curves
+    return [
+        f"{one.run}{f' on {one.test_set}' if sets else ''}{f', {one.suite.name}' if suites else ''}" for one in found
+    ]
 
 
 def _axis(metric: str, relative: bool) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from statistics import NormalDist
 from typing import Any, Literal
 
@@ -15,13 +14,13 @@ from numpy.typing import NDArray
 
 from evaluation.plots.style import (
     BLUE,
-    COLOURS,
-    DASHES,
     FAKE_COLOUR,
     INK,
     REAL_COLOUR,
     VERMILION,
+    looks,
     new_figure,
+    paler,
     plain,
     set_title,
     styled,
@@ -51,10 +50,9 @@ def roc_figure(curves: Sequence[Curve], title: str = "") -> Figure:
         figure = new_figure(4.6, 4.8)
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color="#B0B0B0", linewidth=0.9)
-        looks = zip(cycle(COLOURS), cycle(DASHES), strict=False)
-        for curve, (colour, dash) in zip(curves, looks, strict=False):
+        for curve, look in zip(curves, looks(len(curves)), strict=True):
             fpr, tpr = curve.points.roc()
-            axes.plot(fpr, tpr, color=colour, linestyle=dash, linewidth=1.8, solid_joinstyle="round", clip_on=False)
+            axes.plot(fpr, tpr, **look.line(), linewidth=1.8, solid_joinstyle="round", clip_on=False)
         names = [f"{curve.points.auc():.4f}   {curve.name}" for curve in curves]
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axes.set(xlabel="False positive rate (real taken for fake)", ylabel="True positive rate (fake found)")
@@ -79,12 +77,12 @@ def det_figure(curves: Sequence[Curve], title: str = "") -> Figure:
         edges = probit(np.array([low, high]))
         axes.plot(edges, edges, color="#B0B0B0", linewidth=0.9)
         names = []
-        for curve, (colour, dash) in zip(curves, zip(cycle(COLOURS), cycle(DASHES), strict=False), strict=False):
+        for curve, look in zip(curves, looks(len(curves)), strict=True):
             fpr, tpr = curve.points.roc()
             equal = curve.points.equal_error_point()
-            axes.plot(probit(fpr), probit(1 - tpr), color=colour, linestyle=dash, linewidth=1.8)
+            axes.plot(probit(fpr), probit(1 - tpr), **look.line(), linewidth=1.8)
             x, y = probit(np.clip(equal, low, high))
-            axes.plot([x], [y], "o", color=colour, markersize=6, markeredgecolor="white", clip_on=False, zorder=3)
+            axes.plot([x], [y], "o", color=look.colour, markersize=6, markeredgecolor="white", clip_on=False, zorder=3)
             names.append(f"{equal[0]:.4f}   {curve.name}")
         ticks = [rate for rate in DET_TICKS if rate >= low]
         for axis, set_limits in ((axes.xaxis, axes.set_xlim), (axes.yaxis, axes.set_ylim)):
@@ -161,8 +159,10 @@ def draw_shares(
     """
     for name, values, colour in (("real", real, REAL_COLOUR), ("fake", fake, FAKE_COLOUR)):
         share = np.histogram(values, edges)[0] / max(len(values), 1)
-        look: dict[str, Any] = {"facecolor": colour, "edgecolor": colour, "hatch": "////" if name == "fake" else None}
-        axes.stairs(share, edges, fill=True, alpha=0.30, linewidth=0, **look)
+        axes.stairs(share, edges, fill=True, alpha=0.30, linewidth=0, color=colour)
+        if name == "fake":
+            look: dict[str, Any] = {"facecolor": "none", "edgecolor": paler(colour, 0.45), "hatch": "////"}
+            axes.stairs(share, edges, fill=True, linewidth=0, **look)
         axes.stairs(share, edges, color=colour, linewidth=1.6, label=f"{name} ({len(values):,})")
     axes.axvline(border, color="#8C8C8C", linewidth=0.9, linestyle=(0, (2, 2)))
     axes.yaxis.set_major_formatter(PercentFormatter(1))

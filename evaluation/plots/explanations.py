@@ -1,5 +1,6 @@
 """Figures that explain scores: heat maps over faces, confidence, errors, robustness, features in a plane."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, zip_longest
@@ -15,13 +16,12 @@ from numpy.typing import NDArray
 
 from evaluation.plots.curves import draw_shares
 from evaluation.plots.style import (
-    COLOURS,
-    DASHES,
     FAKE_COLOUR,
-    HATCHES,
     MARKERS,
     REAL_COLOUR,
+    Look,
     abreast_in_legend,
+    looks,
     new_figure,
     plain,
     set_caption,
@@ -34,6 +34,7 @@ HEAT_MAP = "inferno"  # its brightness rises with the heat, so that it reads in 
 HEAT_SHARE = 0.6  # of the heat's colour over the face
 LINE_AT = 0.5
 LOGIT_BINS = 25
+MOST_IN_TITLE = 46  # letters of a line above the plane of an embedding
 REAL = "real"
 
 
@@ -154,12 +155,10 @@ def error_bars(sets: Sequence[str], detectors: Sequence[Errors], caption: str = 
         sides = figure.subplots(1, 2, sharey=True)
         step = 1 / (len(detectors) + 0.8)
         for axes, kind in zip(sides, ("real", "fake"), strict=True):
-            looks = zip(cycle(COLOURS), cycle(HATCHES), strict=False)
-            for number, (one, (colour, hatch)) in enumerate(zip(detectors, looks, strict=False)):
+            for number, (one, look) in enumerate(zip(detectors, looks(len(detectors)), strict=True)):
                 shares: Sequence[float | None] = getattr(one, kind)
                 places = np.arange(len(sets)) + (number - (len(detectors) - 1) / 2) * step
-                look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
-                axes.barh(places, [share or 0.0 for share in shares], step * 0.9, alpha=0.6, label=one.name, **look)
+                axes.barh(places, [share or 0.0 for share in shares], step * 0.9, label=one.name, **look.bar())
                 for place, share in zip(places, shares, strict=True):
                     said = "\u2013" if share is None else f"{share:.1%}"
                     axes.annotate(
@@ -225,13 +224,13 @@ def level_panels(curves: Sequence[LevelCurve], axis: str, caption: str = "") -> 
         above, below = 0.2 * -(-len(names) // abreast), 0.16 * len(wrapped(caption, width))
         figure = new_figure(width, 2.5 * rows + above + below + 0.2)
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-        looks = dict(zip(names, zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False), strict=False))
+        look_of = dict(zip(names, looks(len(names)), strict=True))
         for axes, kind in zip_longest(grid.flat, kinds):
             if kind is None:
                 axes.set_axis_off()
                 continue
             for curve in (one for one in curves if one.perturbation == kind):
-                _draw_levels(axes, curve, *looks[curve.name])
+                _draw_levels(axes, curve, look_of[curve.name])
             set_title(axes, kind, pad=6)
             axes.set_xticks(sorted({level for one in curves if one.perturbation == kind for level in one.levels}))
             axes.set_xlabel("Level")
@@ -242,11 +241,11 @@ def level_panels(curves: Sequence[LevelCurve], axis: str, caption: str = "") -> 
     return figure
 
 
-def _draw_levels(axes: Axes, curve: LevelCurve, colour: str, dash: Any, marker: str) -> None:
+def _draw_levels(axes: Axes, curve: LevelCurve, look: Look) -> None:
     levels, means = np.array(curve.levels), np.array(curve.means, float)
     spread = np.array([0.0 if value is None else value for value in curve.deviations])
-    axes.fill_between(levels, means - spread, means + spread, color=colour, alpha=0.2, linewidth=0)
-    axes.plot(levels, means, color=colour, linestyle=dash, marker=marker, ms=4, linewidth=1.6, label=curve.name)
+    axes.fill_between(levels, means - spread, means + spread, color=look.colour, alpha=0.2, linewidth=0)
+    axes.plot(levels, means, **look.line(), marker=look.marker, ms=4, linewidth=1.6, label=curve.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +277,7 @@ def embedding_panels(embeddings: Sequence[Embedding], caption: str = "") -> Figu
         width = 4.4 * columns + 1.9
         figure = new_figure(width, 4.4 * rows + 0.16 * len(wrapped(caption, width)) + 0.1)
         grid = figure.subplots(rows, columns, squeeze=False)
-        looks = dict(zip(methods, cycle(MARKERS), strict=False))
+        markers = dict(zip(methods, cycle(MARKERS), strict=False))
         for axes, one in zip_longest(grid.flat, embeddings):
             axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
             axes.spines[:].set_visible(True)
@@ -290,8 +289,8 @@ def embedding_panels(embeddings: Sequence[Embedding], caption: str = "") -> Figu
                 look: dict[str, Any] = {"facecolors": FAKE_COLOUR, "linewidths": 0}
                 if method == REAL:  # rings on top, which the fakes neither hide nor look like in grey
                     look = {"facecolors": "none", "edgecolors": REAL_COLOUR, "linewidths": 1.1, "zorder": 3}
-                axes.scatter(x, y, s=18, marker=looks[method], alpha=0.8, label=method, **look)
-            set_title(axes, one.title, pad=6)
+                axes.scatter(x, y, s=18, marker=markers[method], alpha=0.8, label=method, **look)
+            set_title(axes, textwrap.fill(one.title, MOST_IN_TITLE), pad=6)
         _share_legend(figure, "outside right upper")
         set_caption(figure, caption)
     return figure

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,9 @@ from matplotlib.ticker import PercentFormatter
 
 from evaluation.averages import ECE_BINS, Reliability
 from evaluation.plots.style import (
-    COLOURS,
-    DASHES,
-    HATCHES,
     INK,
-    MARKERS,
     abreast_in_legend,
+    looks,
     new_figure,
     plain,
     set_title,
@@ -43,13 +39,12 @@ def reliability_figure(curves: Sequence[Calibration], title: str = "") -> Figure
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         axes.plot([0, 1], [0, 1], color="#B0B0B0", linewidth=0.9)
         edges = np.linspace(0, 1, ECE_BINS + 1)
-        looks = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False)
-        for curve, (colour, dash, marker) in zip(curves, looks, strict=False):
+        for curve, look in zip(curves, looks(len(curves)), strict=True):
             bins = curve.bins
             filled, share = bins.counts > 0, bins.counts / max(int(bins.counts.sum()), 1)
-            look: dict[str, Any] = {"color": colour, "linestyle": dash, "linewidth": 1.5}
-            axes.plot(bins.predicted[filled], bins.observed[filled], marker=marker, ms=4.5, clip_on=False, **look)
-            below.stairs(share, edges, **look)
+            line: dict[str, Any] = {**look.line(), "linewidth": 1.5}
+            axes.plot(bins.predicted[filled], bins.observed[filled], marker=look.marker, ms=4.5, clip_on=False, **line)
+            below.stairs(share, edges, **line)
         axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="Share of fakes")
         below.set(xlabel="Mean score P(fake) of the bin", ylabel="Samples", ylim=(0, None))
         below.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -100,18 +95,10 @@ def bar_figure(
         figure = new_figure(6.4, 0.95 + len(categories) * (thick * len(series) + 0.14) + 0.19 * lines)
         axes = figure.add_subplot()
         step = 1 / (len(series) + 0.7)
-        looks = zip(cycle(COLOURS), cycle(HATCHES), strict=False)
-        for number, (each, (colour, hatch)) in enumerate(zip(series, looks, strict=False)):
+        for number, (each, look) in enumerate(zip(series, looks(len(series)), strict=True)):
             places = np.arange(len(categories)) + (number - (len(series) - 1) / 2) * step
             lengths = [0.0 if value is None else value for value in each.values]
-            look: dict[str, Any] = {
-                "color": colour,
-                "alpha": 0.55,
-                "hatch": hatch,
-                "edgecolor": "white",
-                "linewidth": 0,
-            }
-            axes.barh(places, lengths, step * 0.92, label=each.name, **look)
+            axes.barh(places, lengths, step * 0.92, label=each.name, **look.bar())
             for place, value, interval in zip(places, each.values, each.intervals, strict=True):
                 if interval:
                     axes.plot([interval.low, interval.high], [place, place], color=INK, linewidth=1.2, clip_on=False)

@@ -8,6 +8,8 @@ import io
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ DASHES = ("-", "--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
 HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----")
 MARKERS = "osD^vPX<>*p"
 INK, FAINT = "#333333", "#D9D9D9"
+WHITE = "#FFFFFF"
 
 _STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -51,6 +54,43 @@ _STYLE: dict[str, Any] = {
     "figure.dpi": 150,
     "svg.hashsalt": "assay",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one of several curves, or series of bars, is told from the others.
+
+    Attributes:
+        colour: of lines, markers and bars.
+        dash: of a line.
+        marker: of its points.
+        hatch: of bars.
+    """
+
+    colour: str
+    dash: Any
+    marker: str
+    hatch: str
+
+    def line(self) -> dict[str, Any]:
+        """Matplotlib's options of a line."""
+        return {"color": self.colour, "linestyle": self.dash}
+
+    def bar(self) -> dict[str, Any]:
+        """Matplotlib's options of a bar."""
+        return {"facecolor": paler(self.colour, 0.6), "hatch": self.hatch, "edgecolor": WHITE, "linewidth": 0}
+
+
+def looks(number: int) -> list[Look]:
+    """So many looks, of which no two are alike before the colours have met every dash."""
+    endless = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), cycle(HATCHES), strict=False)
+    return [Look(*each) for each in islice(endless, number)]
+
+
+def paler(colour: str, share: float) -> str:
+    """A colour mixed with white, of which it is a share: viewers of PDF draw hatches that let light through opaque."""
+    mixed = (round(share * int(colour[at : at + 2], 16) + (1 - share) * 255) for at in (1, 3, 5))
+    return f"#{''.join(f'{part:02X}' for part in mixed)}"
 
 
 @contextmanager
