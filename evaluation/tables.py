@@ -123,6 +123,37 @@ class Table:
                 spans.append((column.group, 1))
         return spans
 
+    def in_parts(self, most: int) -> list["Table"]:
+        """The same in tables of at most so many columns; no group is torn apart that fits into one.
+
+        Args:
+            most: how many; the parts of more are numbered in their captions, and the last has the footnotes.
+        """
+        parts: list[list[int]] = [[]]
+        start = 0
+        for _, width in self.groups():
+            if parts[-1] and len(parts[-1]) + width > most:
+                parts.append([])
+            for index in range(start, start + width):
+                if len(parts[-1]) == most:
+                    parts.append([])
+                parts[-1].append(index)
+            start += width
+        if len(parts) == 1:
+            return [self]
+        last = len(parts)
+        return [
+            replace(
+                self,
+                caption=f"{self.caption} ({number} of {last})",
+                columns=tuple(self.columns[index] for index in part),
+                values=tuple(tuple(row[index] for index in part) for row in self.values),
+                footnotes=self.footnotes if number == last else (),
+                spreads=tuple(tuple(row[index] for index in part) for row in self.spreads),
+            )
+            for number, part in enumerate(parts, 1)
+        ]
+
     def text(self) -> list[list[str]]:
         """All values as printed, row by row."""
         return [[column.text(value) for column, value in zip(self.columns, row, strict=True)] for row in self.values]

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from benchmark.leaderboard import read_tables, run_name, val_scores_beside
 from config.errors import InputError, unknown
 from evaluation.error_rates import LEVELS, ErrorRates, error_rates, samples_of, threshold_of
-from evaluation.metrics import group_scores
+from evaluation.metrics import ScoredSet, group_scores
 from evaluation.plots.explanations import Errors, error_bars
+from evaluation.scores import ScoreRecord
 from evaluation.tables import Column, Table
 
 
@@ -55,14 +56,33 @@ def read_errors(paths: Sequence[Path], threshold_on: Sequence[str], level: str =
         raise InputError("--threshold-on: name the data set on whose val scores the threshold is chosen")
     found: dict[tuple[str, str], SetErrors] = {}
     for path, record, scores in read_tables(paths):
-        val = val_scores_beside(path, record, threshold_on)
-        threshold = threshold_of(val, level)
-        at_val, at_test = (error_rates(*samples_of(group_scores(one), level), threshold) for one in (val, scores))
-        one = SetErrors(run_name(path, record), path.parent.name, threshold, at_val, at_test)
+        one = set_errors(run_name(path, record), path, record, group_scores(scores), threshold_on, level)
         if (one.run, one.test_set) in found:
             raise InputError(f"{path}: {one.run} on {one.test_set} is given twice")
         found[one.run, one.test_set] = one
     return list(found.values())
+
+
+def set_errors(
+    run: str, path: Path, record: ScoreRecord, scored: ScoredSet, threshold_on: Sequence[str], level: str
+) -> SetErrors:
+    """The errors of one score table.
+
+    Args:
+        run: what the detector is called.
+        path: the table, beside which the val scores are.
+        record: its record.
+        scored: its scores.
+        threshold_on: as for `read_errors`.
+        level: as for `read_errors`.
+
+    Raises:
+        InputError: there are no such val scores, or they are of other weights.
+    """
+    val = val_scores_beside(path, record, threshold_on)
+    threshold = threshold_of(val, level)
+    at_val, at_test = (error_rates(*samples_of(one, level), threshold) for one in (group_scores(val), scored))
+    return SetErrors(run, path.parent.name, threshold, at_val, at_test)
 
 
 def draw_errors(found: Sequence[SetErrors], threshold_on: Sequence[str], level: str) -> Figure:

@@ -9,10 +9,21 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from benchmark.leaderboard import read_tables, run_name, thresholds_beside
-from benchmark.places import CONFIG, FEATURES, PERTURBED, scores_path
+from benchmark.leaderboard import read_table, read_tables, run_name, thresholds_beside
+from benchmark.places import (
+    CONFIG,
+    FEATURES,
+    PERTURBED,
+    SCORES,
+    clean_scores_path,
+    one_of_each_set,
+    scores_path,
+    table_beside,
+)
 from benchmark.train import RECORD, RunRecord
+from config.errors import InputError
 from config.load import load_config
+from config.perturbation import CLEAN
 from config.schema import DetectorConfig
 from detectors.weights import weights_sha256
 from evaluation.bootstrap import RESAMPLES, bootstrap
@@ -37,7 +48,7 @@ class Result:
     """A score table and what follows from it.
 
     Attributes:
-        path: the score table.
+        path: the score table; where it would lie if the clean crops were scored with perturbed ones alone.
         split: of the data set, which is "test" unless a table of another is named.
         record: how it came about.
         measured: all metrics, with intervals.
@@ -91,7 +102,7 @@ class Collection:
     Attributes:
         runs: in order of their names.
         perturbed: tables of scores under perturbations.
-        features: feature files that belong to clean score tables.
+        features: one feature file of each result that has some.
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
@@ -128,7 +139,8 @@ def collect(paths: Sequence[Path], *, resamples: int = RESAMPLES, seed: int = 0,
 
     Args:
         paths: run folders, evaluation folders, score tables, or folders of these at any depth. Of a folder the scores
-            of test splits are taken; those of another split are if their file is named.
+            of test splits are taken; those of another split are if their file is named. Where the clean crops were
+            scored with perturbed ones alone, their scores are those of the perturbed table.
         resamples: of the bootstrap.
         seed: of the bootstrap.
         console: where progress is shown.
@@ -136,16 +148,42 @@ def collect(paths: Sequence[Path], *, resamples: int = RESAMPLES, seed: int = 0,
     Raises:
         InputError: a path is missing, there are no scores of a test split, or a file is damaged.
     """
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"no such file or folder: {path}")
+    perturbed = _files(paths, PERTURBED)
     results: dict[Path, Result] = {}
-    for path, record, scores in read_tables(paths):
+    for path, file, record, scores in _clean_tables(paths, perturbed):
         if path.resolve() not in results:
-            console.print(f"measure {path}", highlight=False, markup=False)
-            results[path.resolve()] = _result(path, record, scores, resamples, seed)
-    clean = {path.parent for path in results}
-    features = [path for path in _files(paths, FEATURES) if path.resolve().parent in clean]
-    return Collection(
-        tuple(_runs(list(results.values()))), tuple(_files(paths, PERTURBED)), tuple(features), resamples, seed
+            console.print(f"measure {file}", highlight=False, markup=False)
+            sources = _sources(path, file.with_name(CONFIG), record)
+            results[path.resolve()] = _result(path, record, scores, sources, resamples, seed)
+    if not results:
+        raise InputError(f"no test scores below {', '.join(map(str, paths))}")
+    features = one_of_each_set(
+        [path for path in _files(paths, FEATURES) if clean_scores_path(table_beside(path)).resolve() in results]
     )
+    return Collection(tuple(_runs(list(results.values()))), tuple(perturbed), tuple(features), resamples, seed)
+
+
+def _clean_tables(
+    paths: Sequence[Path], perturbed: Sequence[Path]
+) -> Iterator[tuple[Path, Path, ScoreRecord, pd.DataFrame]]:
+    """The clean scores below some paths, those of a perturbed table where a run has no others of a test set.
+
+    Each comes with the path of the clean table, which need not be there, and of the file that was read.
+    """
+    alone = {clean_scores_path(path): path for path in reversed(perturbed) if not clean_scores_path(path).is_file()}
+    if not alone:
+        for path, record, scores in read_tables([clean_scores_path(path) for path in paths]):
+            yield path, path, record, scores
+        return
+    named = [path for path in paths if path.is_file() and path.name != PERTURBED]
+    files = {path: path for path in [*named, *_files([path for path in paths if path.is_dir()], SCORES)]}
+    for clean, path in (files | alone).items():
+        record, scores = read_table(path)
+        if path in paths or (scores["split"] == "test").all():
+            yield clean, path, record, scores[scores["perturbation"] == CLEAN]
 
 
 def _files(paths: Sequence[Path], name: str) -> list[Path]:
@@ -154,16 +192,16 @@ def _files(paths: Sequence[Path], name: str) -> list[Path]:
     return list({file.resolve(): file for folder in folders for file in sorted(folder.rglob(name))}.values())
 
 
-def _result(path: Path, record: ScoreRecord, scores: pd.DataFrame, resamples: int, seed: int) -> Result:
-    sources = _sources(path, record)
+def _result(
+    path: Path, record: ScoreRecord, scores: pd.DataFrame, sources: tuple[str, ...], resamples: int, seed: int
+) -> Result:
     thresholds = thresholds_beside(path, record, sources)
     measured = measure(scores, thresholds, resamples=resamples, seed=seed)
     split, manipulations = str(scores["split"].iloc[0]), tuple(_manipulations(scores, resamples, seed))
     return Result(path, split, record, measured, group_scores(scores), manipulations, sources)
 
 
-def _sources(path: Path, record: ScoreRecord) -> tuple[str, ...]:
-    config = path.with_name(CONFIG)
+def _sources(path: Path, config: Path, record: ScoreRecord) -> tuple[str, ...]:
     if not config.is_file():
         return ()
     beside = {

@@ -7,22 +7,22 @@ from pathlib import Path
 
 from benchmark.explain.cam import CamSheet, cam_sheet
 from benchmark.explain.embed import Embedded, draw_embedded, embed, embedding_table
-from benchmark.explain.errors import SetErrors, draw_errors, errors_table, read_errors
-from benchmark.explain.robustness import level_curves
-from benchmark.leaderboard import metric_title
-from benchmark.places import features_path
+from benchmark.explain.errors import SetErrors, draw_errors, errors_table, set_errors
+from benchmark.explain.robustness import draw_robustness
+from benchmark.places import clean_scores_path, features_path, table_beside
 from benchmark.report.collect import Collection, Result, Run
 from benchmark.report.page import Block, Picture, Row, Section
-from benchmark.report.provenance import all_notes
+from benchmark.report.sections import MOST_BARS, in_parts
 from benchmark.robustness_tables import Found, read_robustness, robustness_table
 from config.errors import InputError
-from evaluation.plots.explanations import Confidence, confidence_rows, level_panels
+from evaluation.plots.explanations import Confidence, confidence_rows
 from evaluation.plots.style import png_bytes, svg_bytes
 from evaluation.robustness import DISTANCES
 
 AUC = "frame_auc"
 LEVEL = "frame"
 FACES_OF_EACH_CLASS = 1
+MOST_HISTOGRAMS, MOST_MAPS = 4, 6  # in one picture, which on a page is as large as can be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,8 @@ def robustness_section(found: Collection) -> Section:
     blocks: list[Block] = []
     for group in _that_compare(_perturbed(found)):
         suite, test_set, names = group[0].suite.name, group[0].test_set, [_name(found, one) for one in group]
-        caption = (
-            f"{metric_title(AUC)} on {test_set} under the perturbations of suite {suite}; level 0: the clean crops."
-        )
-        curves = [curve for one, name in zip(group, names, strict=True) for curve in level_curves(one, name, AUC)]
-        figure = level_panels(curves, metric_title(AUC), "bands: standard deviation over draws")
+        caption = f"Frame AUC on {test_set} under the perturbations of suite {suite}; level 0: the clean crops."
+        figure = draw_robustness(group, AUC, names=names)
         blocks.append(Picture(svg_bytes(figure), caption, f"{caption} Figures below."))
         has_distances = all(one.robustness.distances for one in group)
         kinds = [(AUC, False), (AUC, True), *([(metric, False) for metric in DISTANCES] if has_distances else [])]
@@ -68,7 +65,7 @@ def confidence_section(found: Collection) -> Section:
             labels, scores = result.scored.frame_labels, result.scored.frame_scores
             rows.append(Confidence(run, scores[labels == 0], scores[labels == 1]))
         caption = f"Scores of single frames on {name}, by class: P(fake), and the difference of its logits."
-        pictures.append(Picture(svg_bytes(confidence_rows(rows)), caption))
+        pictures += [Picture(svg_bytes(confidence_rows(part)), caption) for part in in_parts(rows, MOST_HISTOGRAMS)]
     return Section("Confidence", (Row(tuple(pictures)),))
 
 
@@ -78,14 +75,17 @@ def errors_section(found: Collection) -> Section:
     for run in found.runs:
         for result in run.results.values():
             if result.sources:
-                (read,) = read_errors([result.path], result.sources, LEVEL)
-                by_source[result.sources].append(replace(read, run=run.name))
+                errors = set_errors(run.name, result.path, result.record, result.scored, result.sources, LEVEL)
+                by_source[result.sources].append(errors)
     blocks: list[Block] = []
-    for sources, errors in by_source.items():
+    for sources, found_errors in by_source.items():
         chosen_on = f"{', '.join(sources)} val"
         caption = f"Reals called fake and fakes called real at one threshold for each run, chosen on {chosen_on}."
-        blocks.append(Picture(svg_bytes(draw_errors(errors, sources, LEVEL)), caption, f"{caption} Figures below."))
-        blocks.append(errors_table(errors, sources, LEVEL))
+        sets = sorted({one.test_set for one in found_errors})
+        for shown in in_parts(sets, max(1, MOST_BARS // len({one.run for one in found_errors}))):
+            figure = draw_errors([one for one in found_errors if one.test_set in shown], sources, LEVEL)
+            blocks.append(Picture(svg_bytes(figure), caption, f"{caption} Figures below."))
+        blocks.append(errors_table(found_errors, sources, LEVEL))
     return Section("Errors at one threshold", tuple(blocks))
 
 
@@ -115,7 +115,9 @@ def features_section(found: Collection) -> Section:
     missing: list[Block] = []
     for path in found.features:
         try:
-            embedded += embed([path], seed=found.seed)
+            (one,) = embed([path], seed=found.seed)
+            title = _title(found, path, one.embedding.title)
+            embedded.append(replace(one, embedding=replace(one.embedding, title=title)))
         except InputError as error:
             missing.append(f"No plane of features: {error}.")
     if not embedded:
@@ -152,14 +154,26 @@ def _that_compare(perturbed: Iterable[Found]) -> list[list[Found]]:
 
 def _name(found: Collection, perturbed: Found) -> str:
     """The name of the run whose clean scores lie above perturbed ones; its own if there are none."""
-    folder = perturbed.path.resolve().parent.parent
-    names = (run.name for run in found.runs for one in run.results.values() if one.path.resolve().parent == folder)
-    return next(names, perturbed.run)
+    run, _ = _whose(found, perturbed.path)
+    return run.name if run else perturbed.run
+
+
+def _title(found: Collection, features: Path, otherwise: str) -> str:
+    """The run and test set that a feature file belongs to."""
+    run, result = _whose(found, table_beside(features))
+    return f"{run.name} on {result.test_set}" if run and result else otherwise
+
+
+def _whose(found: Collection, table: Path) -> tuple[Run | None, Result | None]:
+    """The run and result whose clean scores are a table's."""
+    clean = clean_scores_path(table).resolve()
+    of_all = ((run, result) for run in found.runs for result in run.results.values())
+    return next(((run, result) for run, result in of_all if result.path.resolve() == clean), (None, None))
 
 
 def _new_notes(footnotes: Iterable[str], found: Collection) -> tuple[str, ...]:
     """The footnotes of a table but those that stand at the head of the page."""
-    said = set(all_notes(found))
+    said = {note for result in found.results for note in result.record.notes}
     return tuple(note for note in footnotes if note not in said)
 
 
@@ -181,7 +195,7 @@ def _sheet(run: Run, result: Result, faces: Faces) -> CamSheet:
 def _add(sheets: list[CamSheet], sheet: CamSheet) -> None:
     """Put a run's maps beside those of the same faces, or begin a sheet of its own."""
     for index, other in enumerate(sheets):
-        if other.rows.equals(sheet.rows):
+        if other.rows.equals(sheet.rows) and len(other.seen) < MOST_MAPS:
             sheets[index] = replace(other, seen=[*other.seen, *sheet.seen])
             return
     sheets.append(sheet)

@@ -18,6 +18,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 # PNG figures are drawn at 150 dots per inch, SVG at 72 points; a page has 96 pixels.
 _PNG_SCALE, _SVG_SCALE = 96 / 150, 96 / 72
 _SVG_SIZE = re.compile(rb'<svg[^>]*? width="([0-9.]+)pt" height="([0-9.]+)pt"')
+_MOST_COLUMNS, _MOST_WITH_SPREAD = 14, 7  # of a table that fits a printed page
 _WIDE = 500  # pixels: on a phone such a figure is not made smaller than its letters can be read
 
 
@@ -148,6 +149,7 @@ def _anchors(sections: Sequence[Section]) -> Iterator[str]:
 def _kind_and_content(block: Block) -> tuple[str, Block | Markup]:
     """What the template needs to tell blocks apart; a table comes as HTML that is escaped already."""
     if isinstance(block, Table):
-        return "table", Markup(to_html(block))  # noqa: S704, to_html escapes
+        parts = block.in_parts(_MOST_WITH_SPREAD if any(map(any, block.spreads)) else _MOST_COLUMNS)
+        return "table", Markup("".join(to_html(part) for part in parts))  # noqa: S704, to_html escapes
     kinds = {Picture: "picture", Row: "row", Facts: "facts", str: "paragraph"}
     return kinds[type(block)], block

@@ -15,8 +15,15 @@ def provenance_section(found: Collection) -> Section:
 
 
 def all_notes(found: Collection) -> tuple[str, ...]:
-    """What the records of all results say that a reader must know, above all substitutes."""
-    return tuple(sorted({note for result in found.results for note in result.record.notes}))
+    """What the records say that a reader must know, above all substitutes; of which runs, if it is not of all."""
+    runs: dict[str, list[str]] = {}
+    for run in found.runs:
+        for note in sorted({note for result in run.results.values() for note in result.record.notes}):
+            runs.setdefault(note, []).append(run.name)
+    return tuple(
+        note if len(names) == len(found.runs) else f"{note} ({', '.join(names)})"
+        for note, names in sorted(runs.items())
+    )
 
 
 def _scoring(run: Run) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """The sections of a report that follow from clean scores: leaderboard, curves, calibration, manipulations, coverage."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from benchmark.leaderboard import (
     bootstrap_note,
@@ -10,7 +11,7 @@ from benchmark.leaderboard import (
     metric_title,
     summary_table,
 )
-from benchmark.report.collect import Collection, Result
+from benchmark.report.collect import Collection, Manipulation, Result
 from benchmark.report.page import Block, Picture, Row, Section
 from evaluation.averages import Reliability
 from evaluation.plots.curves import Curve, det_figure, roc_figure
@@ -18,6 +19,9 @@ from evaluation.plots.measures import Bars, Calibration, bar_figure, reliability
 from evaluation.plots.style import svg_bytes
 from evaluation.roc import OperatingPoints
 from evaluation.tables import Column, Spread, Table
+
+Item = TypeVar("Item")
+MOST_BARS = 36  # in one picture, which fits a page
 
 
 def leaderboard_section(found: Collection) -> Section:
@@ -140,29 +144,43 @@ def _curves(found: Collection) -> Iterator[Row]:
             )
 
 
-def _manipulations(
-    found: Collection, name: str, results: dict[str, Result], known: tuple[str, ...]
-) -> tuple[Table, Picture]:
+def _manipulations(found: Collection, name: str, results: dict[str, Result], known: tuple[str, ...]) -> list[Block]:
     of_run = {run: {each.name: each for each in result.manipulations} for run, result in results.items()}
     shown: dict[str, dict[str, tuple[float | None, Spread | None]]] = {
         run: {each.name: (each.auc, each.interval) for each in own.values()} for run, own in of_run.items()
     }
     table = metric_table("frame_auc", known, shown, [bootstrap_note(found.resamples, found.seed)])
     table = replace(table, caption=f"{name}: frame AUC of each manipulation against all reals")
-    series = [
-        Bars(
-            run,
-            [own[each].auc if each in own else None for each in known],
-            [own[each].interval if each in own else None for each in known],
-        )
-        for run, own in of_run.items()
+    caption = f"Frame AUC of each manipulation of {name} against all reals, with 95 % intervals; chance is 0.5."
+    told = f"The table above as bars: frame AUC by manipulation on {name}."
+    pictures = [
+        Picture(svg_bytes(bar_figure(shown, own, "Frame AUC", name, chance=0.5)), caption, told)
+        for shown, own in _bars(known, of_run)
     ]
-    picture = Picture(
-        svg_bytes(bar_figure(known, series, "Frame AUC", name, chance=0.5)),
-        f"Frame AUC of each manipulation of {name} against all reals, with 95 % intervals; chance is 0.5.",
-        f"The table above as bars: frame AUC by manipulation on {name}.",
-    )
-    return table.mean_column("Avg.", group=metric_title("frame_auc")), picture
+    return [table.mean_column("Avg.", group=metric_title("frame_auc")), *pictures]
+
+
+def _bars(
+    known: Sequence[str], of_run: dict[str, dict[str, Manipulation]]
+) -> Iterator[tuple[Sequence[str], list[Bars]]]:
+    """Some manipulations with the bars of all runs, as many at a time as one picture holds."""
+    for shown in in_parts(known, max(1, MOST_BARS // len(of_run))):
+        yield (
+            shown,
+            [
+                Bars(
+                    run,
+                    [own[each].auc if each in own else None for each in shown],
+                    [own[each].interval if each in own else None for each in shown],
+                )
+                for run, own in of_run.items()
+            ],
+        )
+
+
+def in_parts(items: Sequence[Item], most: int) -> Iterator[Sequence[Item]]:
+    """Items in their order, at most so many together."""
+    yield from (items[first : first + most] for first in range(0, len(items), most))
 
 
 def _alike(results: dict[str, Result]) -> list[tuple[list[str], Result]]:

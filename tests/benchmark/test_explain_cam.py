@@ -87,6 +87,15 @@ def test_maps_and_scores_are_those_of_the_detector_on_the_stored_face(data: Path
         np.testing.assert_allclose(seen.prob, scores, atol=1e-5)
 
 
+def test_weights_in_a_run_folder_are_called_by_it(data: Path, weights: list[Path], tmp_path: Path):
+    run = tmp_path / "efficientnet_lite0-1a2b3c4d5e"
+    run.mkdir()
+    shutil.copy(weights[0], run / "best.safetensors")
+    (run / "config.yaml").write_text(to_yaml(load_detector(weights[0], None, (), "cpu").config))
+    names = [one.name for one in cam_sheet([run, run / "best.safetensors"], NAME, data, per_class=1).seen]
+    assert names == ["efficientnet_lite0-1a2b3c4d5e", "efficientnet_lite0-1a2b3c4d5e best"]
+
+
 def test_faces_are_drawn_by_class_and_seed():
     kinds = [("swap", 1, "A"), ("real", 0, "B"), ("warp", 1, "C"), ("real", 0, "D")]
     rows = pd.DataFrame(

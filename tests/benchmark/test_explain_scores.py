@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pandas as pd
@@ -96,7 +97,7 @@ def test_a_mistake_about_errors_is_one_sentence(assay, run: Path, options: list[
 
 def test_a_run_given_twice_or_without_a_source_is_refused(run: Path):
     with pytest.raises(InputError, match="xception on A is given twice"):
-        read_errors([run, run], ["A"])
+        read_errors([run, copytree(run, run.parent / "copy" / run.name)], ["A"])
     with pytest.raises(InputError, match="--threshold-on"):
         read_errors([run], [])
 
@@ -150,9 +151,18 @@ def perturbed(folder: Path, detector: str, dataset: str = "A") -> Path:
     return path
 
 
+def test_perturbed_scores_are_no_clean_ones(tmp_path: Path):
+    path = perturbed(tmp_path / "xception", "xception")
+    with pytest.raises(
+        InputError, match=r"perturbed\.parquet holds scores under levels; see 'assay explain robustness'"
+    ):
+        read_confidence([path])
+    assert [one.name for one in read_confidence([tmp_path, tmp_path])] == ["xception on A"]
+
+
 def test_robustness_is_the_mean_over_draws_by_level(assay, tmp_path: Path):
     folder = tmp_path / "xception"
-    path = perturbed(folder, "xception")
+    perturbed(folder, "xception")
     (found,) = read_perturbed([folder])
     assert (found.run, found.test_set, found.suite.name) == ("xception", "A", "levels")
     noise, blur = level_curves(found, "x")
@@ -171,7 +181,7 @@ def test_robustness_is_the_mean_over_draws_by_level(assay, tmp_path: Path):
     with pytest.raises(InputError, match="unknown metric 'frame_acu'; did you mean 'frame_auc'"):
         robustness_figure([folder], "frame_acu")
     with pytest.raises(InputError, match="xception on A under levels is given twice"):
-        robustness_figure([folder, path])
+        robustness_figure([folder, copytree(folder, tmp_path / "copy" / folder.name)])
 
 
 def test_a_relative_deviation_is_a_share_of_the_clean_value(tmp_path: Path):
@@ -212,7 +222,7 @@ def test_distances_begin_at_the_first_level(tmp_path: Path):
 
 def test_a_metric_that_no_level_has_is_refused(tmp_path: Path):
     path = perturbed(tmp_path / "xception", "xception")
-    with pytest.raises(InputError, match="has no frame_tpr_at_1pct to draw"):
+    with pytest.raises(InputError, match="has no frame_tpr_at_1pct to draw; 'assay table --perturb SUITE"):
         robustness_figure([path], "frame_tpr_at_1pct")
     with pytest.raises(InputError, match="--features"):
         robustness_figure([path], "mpd")
@@ -300,6 +310,25 @@ def test_a_folder_stands_for_the_features_of_test_splits(tmp_path: Path):
     path.unlink()
     with pytest.raises(InputError, match="no features of test splits below"):
         embed([tmp_path])
+
+
+def test_features_under_suites_stand_for_clean_ones_that_are_not_there(tmp_path: Path):
+    clean = features(tmp_path / "xception", 1.0)
+    (expected,) = embed([clean])
+    for suite in ("blurs", "noises"):
+        under = perturbed_path(tmp_path / "xception" / "eval", "A", suite)
+        under.parent.mkdir()
+        for source, copy in (
+            (clean, features_path(under)),
+            (clean.with_name("scores.json"), ScoreRecord.beside(under)),
+            (clean.with_name("scores.parquet"), under),
+        ):
+            copy.write_bytes(source.read_bytes())
+    assert len(embed([tmp_path])) == 1
+    clean.unlink()
+    (found,) = embed([tmp_path])
+    assert (found.embedding.title, found.silhouette) == ("xception on A", expected.silhouette)
+    assert (found.embedding.points == expected.embedding.points).all()
 
 
 def test_features_of_one_class_have_no_silhouette(tmp_path: Path):

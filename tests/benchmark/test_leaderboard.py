@@ -10,6 +10,7 @@ from benchmark.leaderboard import (
     comparison_table,
     leaderboard,
     manipulation_table,
+    name_of_run,
     scores_path,
     summary_table,
     thresholds_beside,
@@ -19,6 +20,7 @@ from config.perturbation import CLEAN
 from evaluation.bootstrap import bootstrap
 from evaluation.measurement import measure
 from evaluation.metrics import choose_thresholds
+from evaluation.protocol import CORRECTED
 from evaluation.scores import ScoreRecord, ScoreWriter, environment, read_scores
 
 # labels and scores of single-frame videos; AUC = share of (real, fake) pairs in the right order
@@ -95,9 +97,28 @@ def test_equal_error_rate_is_better_when_low(tmp_path: Path):
 
 
 def test_the_same_run_twice_is_refused(tmp_path: Path):
-    path = scored(tmp_path / "xception", "xception", "A", PERFECT)
+    paths = [scored(tmp_path / copy / "xception", "xception", "A", PERFECT) for copy in ("one", "two")]
     with pytest.raises(InputError, match="given twice"):
-        leaderboard([path, path])
+        leaderboard(paths)
+    assert leaderboard([paths[0], paths[0], paths[0].parent]).rows == ("xception",)
+
+
+@pytest.mark.parametrize(
+    ("detector", "folder", "protocol", "name"),
+    [
+        ("sbi", "sbi", CORRECTED, "sbi"),
+        ("sbi", "", CORRECTED, "sbi"),
+        ("sbi", "sbi-1a2b3c4d5e", CORRECTED, "sbi-1a2b3c4d5e"),
+        ("sbi", "sbi2", CORRECTED, "sbi (sbi2)"),
+        ("sbi", "sbi", "dfb_legacy", "sbi (dfb_legacy)"),
+        ("sbi", "second try", "dfb_legacy", "sbi (second try, dfb_legacy)"),
+        ("sbi", "sbi-1a2b3c4d5e", "dfb_legacy", "sbi-1a2b3c4d5e (dfb_legacy)"),
+    ],
+)
+def test_a_run_is_called_by_its_detector_and_by_its_folder_if_that_says_more(
+    detector: str, folder: str, protocol: str, name: str
+):
+    assert name_of_run(detector, folder, protocol) == name
 
 
 def test_one_class_leaves_the_cell_empty_and_says_why(tmp_path: Path):

@@ -293,7 +293,7 @@ def test_each_test_set_has_its_table(assay, tmp_path: Path):
     ("options", "sentence"),
     [
         (["--perturb", "mine", "--metric", "frame_uac"], "did you mean 'frame_auc'"),
-        (["--perturb", "other"], "no scores under 'other'"),
+        (["--perturb", "other"], "no other/perturbed.parquet below"),
         (["--relative"], "--relative compares with the clean crops"),
         (["--perturb", "mine", "--intervals"], "leave --intervals and --over-seeds"),
     ],

@@ -44,7 +44,8 @@ def test_without_heat_there_is_no_line():
 
 
 def shares(axes: Axes) -> list[np.ndarray]:
-    return [patch.get_data() for patch in axes.patches[::2]]  # type: ignore[attr-defined]
+    filled = [patch for patch in axes.patches if patch.get_fill() and not patch.get_hatch()]
+    return [patch.get_data() for patch in filled]  # type: ignore[attr-defined]
 
 
 def test_logits_are_binned_and_what_is_infinite_stands_at_the_ends():

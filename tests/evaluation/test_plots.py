@@ -131,7 +131,9 @@ def test_bars_that_do_not_fit_their_categories_are_refused() -> None:
 def test_the_histogram_shows_shares_of_each_class() -> None:
     (axes,) = score_histogram(np.array([0.0, 0.1, 0.6, 1.0]), np.array([0.9]), bins=2).axes
     shares = [patch.get_data().values.tolist() for patch in axes.patches]  # type: ignore[attr-defined]
-    assert shares == [[0.5, 0.5], [0.5, 0.5], [0.0, 1.0], [0.0, 1.0]]
+    of_real, of_fake = [[0.5, 0.5]] * 2, [[0.0, 1.0]] * 3  # filled, hatched if fake, and outlined
+    assert shares == [*of_real, *of_fake]
+    assert [patch.get_alpha() for patch in axes.patches if patch.get_hatch()] == [None]
     assert legend_of(axes) == ["real (4)", "fake (1)"]
 
 

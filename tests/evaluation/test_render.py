@@ -114,7 +114,7 @@ def test_html_shows_spreads_after_values() -> None:
     assert ("best", "0.9000 [0.876, 0.923]") in cells
     assert ("second", "0.6000 ± 0.250") in cells
     assert ("", "-0.25 [-0.500, 0.000]") in cells
-    assert "<strong>0.9000</strong> [0.876, 0.923]" in to_html(SURE)
+    assert '<strong>0.9000</strong> <span class="spread">[0.876, 0.923]</span>' in to_html(SURE)
 
 
 def test_the_terminal_shows_spreads_under_values() -> None:

@@ -34,6 +34,30 @@ def test_a_lone_value_is_not_ranked() -> None:
     assert ranks([]) == ""
 
 
+@given(st.lists(st.tuples(st.sampled_from("xyz"), st.integers(1, 9)), min_size=1, max_size=6), st.integers(1, 9))
+def test_parts_of_a_wide_table_hold_all_of_it_and_keep_groups_together(
+    widths: list[tuple[str, int]], most: int
+) -> None:
+    groups = [f"{name}{number}" for number, (name, width) in enumerate(widths) for _ in range(width)]
+    columns = tuple(Column(f"c{number}", group=group) for number, group in enumerate(groups))
+    values = tuple(tuple(float(row + number) for number in range(len(groups))) for row in range(2))
+    spreads = tuple(tuple(Deviation(value) for value in row) for row in values)
+    table = Table("caption", "Detector", ("a", "b"), columns, values, ("note",), spreads)
+    parts = table.in_parts(most)
+    assert all(len(part.columns) <= most for part in parts)
+    assert tuple(column for part in parts for column in part.columns) == columns
+    for row in range(2):
+        assert tuple(value for part in parts for value in part.values[row]) == values[row]
+        assert tuple(spread for part in parts for spread in part.spreads[row]) == spreads[row]
+    for name in set(groups):
+        holders = sum(name in {column.group for column in part.columns} for part in parts)
+        assert holders == 1 or groups.count(name) > most
+    assert [part.footnotes for part in parts] == [()] * (len(parts) - 1) + [("note",)]
+    assert [part.caption for part in parts] == (
+        ["caption"] if len(parts) == 1 else [f"caption ({n} of {len(parts)})" for n in range(1, len(parts) + 1)]
+    )
+
+
 @given(st.lists(st.none() | st.floats(0, 1), min_size=2, max_size=12), st.booleans())
 def test_no_value_prints_better_than_the_best(values: list[float | None], higher: bool) -> None:
     table = one_column(values, higher_is_better=higher)

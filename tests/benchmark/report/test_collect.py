@@ -6,7 +6,10 @@ import pytest
 from rich.console import Console
 
 from benchmark.report.collect import Collection, collect
+from benchmark.report.make import sections
+from benchmark.report.provenance import all_notes
 from config.errors import InputError
+from evaluation.scores import ScoreRecord
 from tests.benchmark.report.runs import PERFECT, ROWS, TRAINED, VAL, changed, configured, featured, perturbed, trained
 from tests.benchmark.test_leaderboard import scored
 
@@ -96,6 +99,41 @@ def test_perturbed_scores_and_clean_features_are_found(tmp_path: Path):
         collection = found(given)
         assert collection.perturbed == (under_noise,)
         assert collection.features == (features,)
+
+
+@pytest.mark.parametrize("given", ["run", "run/eval", "run/eval/A/levels/perturbed.parquet"])
+def test_clean_crops_that_were_scored_with_perturbed_ones_alone_are_a_result(tmp_path: Path, given: str):
+    table = trained(tmp_path / "run")
+    weights = ScoreRecord.read(ScoreRecord.beside(table)).weights_sha256
+    scored(tmp_path / "run", "xception", "C", VAL, split="val", weights=weights)
+    under_noise, features = configured(perturbed(table), "C"), featured(table, 4)
+    moved = under_noise.with_name(features.name)
+    features.rename(moved)
+    table.unlink()
+    collection = found(tmp_path / given)
+    ((result,), (run,)) = collection.results, collection.runs
+    assert (run.name, result.test_set, result.dataset, result.sources) == ("xception (run)", "A", "A", ("C",))
+    assert (result.measured.metrics.frame_auc, result.measured.metrics.n_frames) == (1.0, 4)
+    assert (collection.perturbed, collection.features) == ((under_noise,), (moved,))
+    headings = [section.heading for section in sections(collection, None)]
+    assert {"Leaderboard", "Robustness", "Errors at one threshold", "Coverage"} <= set(headings)
+
+
+def test_a_named_perturbed_table_stands_for_the_clean_one_above_it(tmp_path: Path):
+    table = trained(tmp_path / "run")
+    collection = found(perturbed(table))
+    assert [result.path for result in collection.results] == [table]
+    assert collection.results[0].measured.metrics.frame_auc == 0.75
+
+
+def test_notes_that_are_not_of_all_runs_say_of_which(tmp_path: Path):
+    for name in ("one", "two"):
+        changed(trained(tmp_path / name), notes=("landmarks: test", f"precision of {name}"))
+    assert all_notes(found(tmp_path)) == (
+        "landmarks: test",
+        "precision of one (xception (one))",
+        "precision of two (xception (two))",
+    )
 
 
 def test_what_is_missing_or_damaged_is_one_sentence(tmp_path: Path):

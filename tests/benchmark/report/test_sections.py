@@ -11,11 +11,18 @@ from rich.console import Console
 
 from benchmark.leaderboard import leaderboard
 from benchmark.report.collect import Collection, collect
-from benchmark.report.explanations import errors_section, features_section, robustness_section
+from benchmark.report.explanations import (
+    MOST_HISTOGRAMS,
+    confidence_section,
+    errors_section,
+    features_section,
+    robustness_section,
+)
 from benchmark.report.make import lead, make_report, notes
 from benchmark.report.page import Facts, Picture, Report, Row
 from benchmark.report.provenance import provenance_section
 from benchmark.report.sections import (
+    MOST_BARS,
     calibration_section,
     coverage_section,
     curves_section,
@@ -181,6 +188,19 @@ def test_errors_are_there_where_val_scores_are(runs: Path):
     (table,) = tables(section.blocks)
     assert table.rows == ("sbi, A",)
     assert len(pictures(section.blocks)) == 1
+
+
+def test_many_runs_do_not_crowd_into_one_picture(tmp_path: Path):
+    runs, sets = MOST_HISTOGRAMS + 1, ("C", "D", "E", "F", "G", "H", "I", "J")
+    for number in range(runs):
+        table = scored(tmp_path / f"{number}", "xception", "A", VAL, split="val")
+        for name in sets:
+            configured(scored(table.parents[2], "xception", name, PERFECT, " ".join(f"m{n}" for n in range(4))), "A")
+    collection = found(tmp_path)
+    assert len(pictures(confidence_section(collection).blocks)) == 2 * len(sets)
+    assert runs * len(sets) > MOST_BARS
+    (table,), shown = (of(errors_section(collection).blocks) for of in (tables, pictures))
+    assert (len(table.rows), len(shown)) == (runs * len(sets), 2)
 
 
 def test_features_are_laid_out_or_the_reason_is_given(runs: Path):
