@@ -1,6 +1,6 @@
 """The section of a report that says where its figures come from: weights, data, protocol, training, software."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from benchmark.report.collect import Collection, Run
 from benchmark.report.page import Block, Facts, Section
@@ -16,13 +16,19 @@ def provenance_section(found: Collection) -> Section:
 
 def all_notes(found: Collection) -> tuple[str, ...]:
     """What the records say that a reader must know, above all substitutes; of which runs, if it is not of all."""
+    return of_which_runs(
+        {run.name: {note for result in run.results.values() for note in result.record.notes} for run in found.runs}
+    )
+
+
+def of_which_runs(notes: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """Each note once, and the names of the runs that have it if it is not of all."""
     runs: dict[str, list[str]] = {}
-    for run in found.runs:
-        for note in sorted({note for result in run.results.values() for note in result.record.notes}):
-            runs.setdefault(note, []).append(run.name)
+    for run, own in notes.items():
+        for note in own:
+            runs.setdefault(note, []).append(run)
     return tuple(
-        note if len(names) == len(found.runs) else f"{note} ({', '.join(names)})"
-        for note, names in sorted(runs.items())
+        note if len(names) == len(notes) else f"{note} ({', '.join(names)})" for note, names in sorted(runs.items())
     )
 
 

@@ -13,6 +13,7 @@ from benchmark.leaderboard import (
 )
 from benchmark.report.collect import Collection, Manipulation, Result
 from benchmark.report.page import Block, Picture, Row, Section
+from benchmark.report.provenance import of_which_runs
 from evaluation.averages import Reliability
 from evaluation.plots.curves import Curve, det_figure, roc_figure
 from evaluation.plots.measures import Bars, Calibration, bar_figure, reliability_figure
@@ -110,8 +111,11 @@ def _metric_table(found: Collection, metric: str, *, intervals: bool = True) -> 
         }
         for run in found.runs
     }
-    noted = ((each.test_set, each.measured.metrics.note) for each in found.results)
-    notes = sorted({f"{name}: {note}" for name, note in noted if note})
+    noted = {
+        run.name: [f"{name}: {text}" for name, result in run.results.items() if (text := result.measured.metrics.note)]
+        for run in found.runs
+    }
+    notes = [*of_which_runs(noted)]
     notes += [bootstrap_note(found.resamples, found.seed)] if intervals else []
     table = metric_table(metric, found.test_sets, shown, notes)
     return table.mean_column("Avg.", group=metric_title(metric)) if len(found.test_sets) > 1 else table

@@ -18,6 +18,7 @@ from evaluation.plots.style import (
     INK,
     REAL_COLOUR,
     VERMILION,
+    add_legend_below,
     looks,
     new_figure,
     paler,
@@ -114,10 +115,9 @@ def _name_lines(
     if len(names) <= MOST_IN_CORNER and max(map(len, names)) <= LONGEST_IN_CORNER:
         legend = figure.axes[0].legend(lines, names, loc=corner, frameon=True, title=title, alignment="left")
         legend.get_frame().set(linewidth=0, alpha=0.85)
+        plain(legend)
     else:
-        figure.set_figheight(figure.get_figheight() + 0.25 + 0.19 * len(names))
-        legend = figure.legend(lines, names, loc="outside lower left", title=title, alignment="left")
-    plain(legend)
+        add_legend_below(figure, lines, names, title)
 
 
 def _smallest_rate(curves: Sequence[Curve]) -> float:
@@ -157,13 +157,14 @@ def draw_shares(
         edges: (K + 1,) of the bins.
         border: a line between what speaks for real and for fake.
     """
-    for name, values, colour in (("real", real, REAL_COLOUR), ("fake", fake, FAKE_COLOUR)):
-        share = np.histogram(values, edges)[0] / max(len(values), 1)
+    shares = [np.histogram(values, edges)[0] / max(len(values), 1) for values in (real, fake)]
+    for share, colour in zip(shares, (REAL_COLOUR, FAKE_COLOUR), strict=True):
         axes.stairs(share, edges, fill=True, alpha=0.30, linewidth=0, color=colour)
-        if name == "fake":
-            look: dict[str, Any] = {"facecolor": "none", "edgecolor": paler(colour, 0.45), "hatch": "////"}
-            axes.stairs(share, edges, fill=True, linewidth=0, **look)
-        axes.stairs(share, edges, color=colour, linewidth=1.6, label=f"{name} ({len(values):,})")
+    hatched: dict[str, Any] = {"facecolor": "none", "edgecolor": paler(FAKE_COLOUR, 0.45), "hatch": "////"}
+    axes.stairs(shares[1], edges, fill=True, linewidth=0, **hatched)
+    axes.stairs(shares[0], edges, color=REAL_COLOUR, linewidth=1.6, label=f"real ({len(real):,})")
+    axes.stairs(shares[1], edges, color=FAKE_COLOUR, linewidth=1.6, label=f"fake ({len(fake):,})")
+    axes.set_ylim(bottom=0)
     axes.axvline(border, color="#8C8C8C", linewidth=0.9, linestyle=(0, (2, 2)))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(axis="x", visible=False)

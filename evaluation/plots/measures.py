@@ -12,6 +12,7 @@ from evaluation.averages import ECE_BINS, Reliability
 from evaluation.plots.style import (
     INK,
     abreast_in_legend,
+    add_legend_below,
     looks,
     new_figure,
     plain,
@@ -35,7 +36,7 @@ def reliability_figure(curves: Sequence[Calibration], title: str = "") -> Figure
     Where scores are probabilities, the points lie on the diagonal; above it, there are more fakes than the scores say.
     """
     with styled():
-        figure = new_figure(4.6, 5.6 + 0.19 * len(curves))
+        figure = new_figure(4.6, 5.35)
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         axes.plot([0, 1], [0, 1], color="#B0B0B0", linewidth=0.9)
         edges = np.linspace(0, 1, ECE_BINS + 1)
@@ -50,7 +51,7 @@ def reliability_figure(curves: Sequence[Calibration], title: str = "") -> Figure
         below.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         if curves:
             names = [f"{_printed(curve.bins.error())}   {curve.name}" for curve in curves]
-            plain(figure.legend(axes.lines[1:], names, loc="outside lower left", title="ECE", alignment="left"))
+            add_legend_below(figure, axes.lines[1:], names, "ECE")
         set_title(axes, title)
     return figure
 

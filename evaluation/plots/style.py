@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from config.errors import InputError
@@ -134,6 +135,15 @@ def plain(drawn: Text | Legend) -> None:
 def abreast_in_legend(names: Sequence[str], width: float) -> int:
     """How many names of a legend stand side by side in a figure of some width in inches."""
     return max(1, int(width / (0.8 + 0.08 * max(map(len, names)))))
+
+
+def add_legend_below(figure: Figure, lines: Sequence[Line2D], names: Sequence[str], title: str) -> None:
+    """A legend below all axes, for which the figure becomes higher; long names are broken."""
+    letters = int(12.5 * (figure.get_figwidth() - 0.7))
+    broken = [textwrap.fill(name, letters, subsequent_indent=" " * 14, replace_whitespace=False) for name in names]
+    height = sum(1 + name.count("\n") for name in broken)
+    figure.set_figheight(figure.get_figheight() + 0.25 + 0.19 * height)
+    plain(figure.legend(lines, broken, loc="outside lower left", title=title, alignment="left"))
 
 
 def png_bytes(figure: Figure, dpi: int = 150) -> bytes:

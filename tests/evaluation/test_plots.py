@@ -131,8 +131,8 @@ def test_bars_that_do_not_fit_their_categories_are_refused() -> None:
 def test_the_histogram_shows_shares_of_each_class() -> None:
     (axes,) = score_histogram(np.array([0.0, 0.1, 0.6, 1.0]), np.array([0.9]), bins=2).axes
     shares = [patch.get_data().values.tolist() for patch in axes.patches]  # type: ignore[attr-defined]
-    of_real, of_fake = [[0.5, 0.5]] * 2, [[0.0, 1.0]] * 3  # filled, hatched if fake, and outlined
-    assert shares == [*of_real, *of_fake]
+    real, fake = [0.5, 0.5], [0.0, 1.0]
+    assert shares == [real, fake, fake, real, fake]  # filled, hatched if fake, and outlined
     assert [patch.get_alpha() for patch in axes.patches if patch.get_hatch()] == [None]
     assert legend_of(axes) == ["real (4)", "fake (1)"]
 
@@ -245,3 +245,13 @@ def test_drawing_needs_no_window_and_no_torch() -> None:
     modules = "sys, evaluation.plots.curves, evaluation.plots.sheets"
     script = f"import {modules}; sys.exit(bool({{'matplotlib.pyplot', 'torch'}} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_long_name_is_broken_in_a_legend_and_the_figure_made_higher() -> None:
+    points = OperatingPoints.of(np.array([0, 1]), np.array([0.1, 0.9]))
+    short, long = (roc_figure([Curve(name, points)] * 7) for name in ("sbi", "sbi (" + "long " * 20 + ")"))
+    (legend,) = long.legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert all(text.startswith("1.0000   sbi (long") and max(map(len, text.split("\n"))) <= 50 for text in texts)
+    lines = sum(text.count("\n") for text in texts)
+    assert long.get_figheight() - short.get_figheight() == pytest.approx(0.19 * lines)
