@@ -21,7 +21,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("form", "spread"), [("md", " ["), ("tex", " {[}"), ("html", " ["), ("csv", "frame AUC A low")]
+    ("form", "spread"), [("md", " ["), ("tex", " {[}"), ("html", 'class="spread">['), ("csv", "frame AUC A low")]
 )
 def test_intervals_in_every_format(assay, runs: Path, form: str, spread: str):
     options = ["table", "one/eval/A", "--format", form, "--resamples", 20]
