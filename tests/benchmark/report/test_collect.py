@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.report.collect import Collection, collect
-from benchmark.report.make import sections
+from benchmark.report.explanations import errors_section, robustness_section
 from benchmark.report.provenance import all_notes
 from config.errors import InputError
 from evaluation.scores import ScoreRecord
@@ -115,8 +115,8 @@ def test_clean_crops_that_were_scored_with_perturbed_ones_alone_are_a_result(tmp
     assert (run.name, result.test_set, result.dataset, result.sources) == ("xception (run)", "A", "A", ("C",))
     assert (result.measured.metrics.frame_auc, result.measured.metrics.n_frames) == (1.0, 4)
     assert (collection.perturbed, collection.features) == ((under_noise,), (moved,))
-    headings = [section.heading for section in sections(collection, None)]
-    assert {"Leaderboard", "Robustness", "Errors at one threshold", "Coverage"} <= set(headings)
+    assert robustness_section(collection).blocks
+    assert errors_section(collection).blocks
 
 
 def test_a_named_perturbed_table_stands_for_the_clean_one_above_it(tmp_path: Path):
