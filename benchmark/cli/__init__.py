@@ -10,6 +10,7 @@ import typer
 
 from benchmark.cli import data, explain, runs, suites, tables, whole
 from config.errors import InputError
+from config.memory import keep_freed_memory
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,6 +45,7 @@ def main() -> None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     # Each of torchrun's processes would say what DDP might do faster.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    keep_freed_memory()
     try:
         app()
     except InputError as error:
