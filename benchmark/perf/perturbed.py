@@ -65,7 +65,7 @@ def measure_perturbed(setting: Setting, faces: FaceSet, folder: Path) -> list[St
         )
         return (ends[-1] - ends[0]) / count
 
-    alone = after_the_first(forward, count, count, device)
+    alone = after_the_first(forward, count, 1, device)
     found = medians({"evaluate": evaluate, "forward": alone}, setting.scale)
     on = f"{setting.config.model_name}, {len(suite.variants)} views x {config.resolution} px"
     floor = "the network alone on the same views, normalised beforehand"
