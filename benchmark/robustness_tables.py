@@ -209,8 +209,8 @@ def _title(metric: str, relative: bool) -> str:
 
 def suite_note(suite: SuiteRecord) -> str:
     """What a reader must know of a perturbation suite, in a line."""
-    draws = f"{suite.draws} draw{'' if suite.draws == 1 else 's'}"
-    return f"{suite.name} ({suite.sha256[:12]}): {_ON[suite.on]} is perturbed, {draws} of what is random"
+    draws = f", {suite.draws} draws of what is random" if suite.draws > 1 else ""
+    return f"{suite.name} ({suite.sha256[:12]}): {_ON[suite.on]} is perturbed{draws}"
 
 
 def _footnotes(read: Sequence[Found], metrics: Sequence[str], relative: bool, has_spread: bool) -> tuple[str, ...]:
