@@ -11,14 +11,12 @@ from rich.console import Console
 from benchmark.leaderboard import calibration_table, manipulation_table, summary_table, thresholds_beside
 from benchmark.places import METRICS, scores_path
 from benchmark.robustness import load_suites, refuse_epochs_by_set, score_suites
-from benchmark.scoring import Scoring, TestSet
+from benchmark.scoring import Scoring, ScoringOptions, TestSet
 from config.errors import InputError
 from config.files import atomic_path
-from config.processes import ALONE, Group
 from detectors.weights import load_weights
 from evaluation.measurement import Measurement, measure
 from evaluation.metrics import Metrics, binary_metrics, group_scores
-from evaluation.protocol import OURS, Protocol
 from evaluation.render import to_rich
 from evaluation.scores import ScoreRecord, read_scores
 from evaluation.scoring import Scored
@@ -44,46 +42,22 @@ class Evaluated:
 def evaluate_weights(
     weights: Path,
     test_sets: Sequence[str],
-    data: Path,
-    out: Path | None = None,
+    options: ScoringOptions,
     *,
     split: str = "test",
     threshold_on: Sequence[str] = (),
     perturb: Sequence[str] = (),
-    features: bool = False,
-    profile: str = "dfb",
-    protocol: Protocol = OURS,
-    detector_name: str | None = None,
-    overrides: Sequence[str] = (),
-    precision: str = "auto",
-    device: str = "auto",
-    workers: int | None = None,
-    show: bool = True,
-    console: Console,
-    group: Group = ALONE,
 ) -> list[Evaluated]:
     """Score test sets and show their metrics.
 
     Args:
         weights: a run folder, or a weights file.
         test_sets: preprocessed data sets.
-        data: folder of stores and manifests.
-        out: a folder for each test set is made below it; by default below the run folder or beside the file.
+        options: how they are scored.
         split: which split to score.
         threshold_on: data sets, usually those trained on, whose val splits are scored as well, first, to choose the
             thresholds of TPR and FPR on.
         perturb: perturbation suites under which the test sets are scored afterwards (benchmark.robustness).
-        features: whether the network's features are written beside each score table (evaluation.features).
-        profile: preprocessing profile.
-        protocol: with which of DeepfakeBench's quirks.
-        detector_name: for weights that do not carry their configuration.
-        overrides: assignments to the detector's configuration, for example test_batchSize=64.
-        precision: fp32, bf16, or auto, which chooses one for all sets (evaluation.precision).
-        device: where to run.
-        workers: reading processes; None takes the configuration's, but leaves a core to the loop.
-        show: whether the results are shown.
-        console: where progress and results are shown.
-        group: the processes that score together (config.processes.join).
 
     Returns:
         A result for each test set; in a process that does not lead none.
@@ -92,45 +66,31 @@ def evaluate_weights(
         InputError: something is missing or does not fit, or the protocol needs weights of all epochs and they were not
             kept.
     """
+    protocol = options.protocol
     if protocol.selected_on_test and threshold_on:
         raise InputError("--threshold-on needs one epoch for val and test; with selected_on_test each set has its own")
-    if perturb or features:
+    if perturb or options.features:
         refuse_epochs_by_set(protocol)
     suites = load_suites(perturb)
     sources, tests = [TestSet(name, "val", True) for name in threshold_on], [TestSet(name, split) for name in test_sets]
-    scoring = Scoring.prepare(
-        weights,
-        [*sources, *tests],
-        data,
-        out,
-        suites=suites,
-        profile=profile,
-        protocol=protocol,
-        detector_name=detector_name,
-        overrides=overrides,
-        precision=precision,
-        device=device,
-        workers=workers,
-        console=console,
-        group=group,
-    )
+    scoring = Scoring.prepare(weights, [*sources, *tests], suites, options)
     results = []
     for test in scoring.rows:
         scores, started = scores_path(scoring.folder, test.dataset, test.split), time.monotonic()
         if protocol.selected_on_test:
             chosen = _score_best_epoch(scoring, RunFolder(weights).epochs(), test, scores)
         else:
-            chosen = Chosen(scoring.trained.weights, scoring.write(test, scores, features=features))
-        if not group.leads:
+            chosen = Chosen(scoring.trained.weights, scoring.write(test, scores))
+        if not options.group.leads:
             continue
         record = scoring.record(test, scores, chosen.counts, started, weights=chosen.weights, note=chosen.note)
         thresholds = thresholds_beside(scores, record, () if test.is_source else threshold_on)
         measured = measure(protocol.view(record.with_rule(read_scores(scores))), thresholds)
         measured.write(scores.with_name(METRICS))
         results += [] if test.is_source else [Evaluated(test.dataset, scores, record, measured)]
-    if show:
-        show_results(results, console)
-    score_suites(scoring, tests, suites, threshold_on=threshold_on, features=features, show=show)
+    if options.show:
+        show_results(results, options.console)
+    score_suites(scoring, tests, suites, threshold_on)
     return results
 
 
@@ -160,9 +120,9 @@ def _score_best_epoch(scoring: Scoring, epochs: Sequence[tuple[int, Path]], test
         table = out.with_name(f"epoch_{epoch + 1:03}.parquet")
         load_weights(scoring.trained.detector, weights)
         counts = scoring.write(test, table, f"{out.parent.name}, epoch {epoch + 1}")
-        if not scoring.group.leads:
+        if not scoring.options.group.leads:
             continue
-        frames = group_scores(scoring.protocol.view(read_scores(table)))
+        frames = group_scores(scoring.options.protocol.view(read_scores(table)))
         value = getattr(binary_metrics(frames.frame_labels, frames.frame_scores), metric)
         if best.offer(epoch, value) or chosen is None:
             note = f"epoch {epoch + 1} of {len(epochs)}, chosen by its frame {metric} on this test set itself"

@@ -3,16 +3,14 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
-from rich.console import Console
-
-from benchmark.places import ROBUSTNESS, features_path, perturbed_path
+from benchmark.places import ROBUSTNESS, perturbed_path
 from benchmark.robustness_tables import levels_tables, read_robustness
-from benchmark.scoring import Scoring, TestSet
+from benchmark.scoring import Scoring, ScoringOptions, TestSet
 from config.errors import InputError
-from config.processes import ALONE, Group
-from evaluation.protocol import OURS, Protocol
+from evaluation.protocol import Protocol
 from evaluation.render import to_rich
 from evaluation.robustness import Robustness
 from evaluation.scores import ScoreRecord
@@ -34,22 +32,10 @@ def evaluate_perturbed(
     weights: Path,
     test_sets: Sequence[str],
     suites: Sequence[str | Suite],
-    data: Path,
-    out: Path | None = None,
+    options: ScoringOptions,
     *,
     split: str = "test",
     threshold_on: Sequence[str] = (),
-    features: bool = False,
-    profile: str = "dfb",
-    protocol: Protocol = OURS,
-    detector_name: str | None = None,
-    overrides: Sequence[str] = (),
-    precision: str = "auto",
-    device: str = "auto",
-    workers: int | None = None,
-    show: bool = True,
-    console: Console,
-    group: Group = ALONE,
 ) -> list[Perturbed]:
     """Score test sets under perturbation suites and show what becomes of the AUC.
 
@@ -57,24 +43,12 @@ def evaluate_perturbed(
     same after its own pass over the clean crops.
 
     Args:
-        weights: as for `evaluate_weights`.
+        weights: a run folder, or a weights file.
         test_sets: preprocessed data sets.
-        suites: names of suites, or YAML files.
-        data: folder of stores and manifests.
-        out: as for `evaluate_weights`; a folder for each suite is made in that of each test set.
+        suites: suites, their names, or YAML files.
+        options: how they are scored; a folder for each suite is made in that of each test set.
         split: which split to score.
         threshold_on: data sets whose val scores, made before, thresholds of TPR and FPR are chosen on.
-        features: whether the network's features are written beside each score table (evaluation.features).
-        profile: preprocessing profile.
-        protocol: with which of DeepfakeBench's quirks.
-        detector_name: for weights that do not carry their configuration.
-        overrides: assignments to the detector's configuration.
-        precision: as for `evaluate_weights`.
-        device: where to run.
-        workers: reading processes.
-        show: whether the results are shown.
-        console: where progress and results are shown.
-        group: the processes that score together.
 
     Returns:
         A result for each test set and suite; in a process that does not lead none.
@@ -82,25 +56,10 @@ def evaluate_perturbed(
     Raises:
         InputError: as for `evaluate_weights`, or there is no such suite, or what it needs is not there.
     """
-    refuse_epochs_by_set(protocol)
+    refuse_epochs_by_set(options.protocol)
     perturbed = load_suites(suites)
-    scoring = Scoring.prepare(
-        weights,
-        [TestSet(name, split) for name in test_sets],
-        data,
-        out,
-        suites=perturbed,
-        profile=profile,
-        protocol=protocol,
-        detector_name=detector_name,
-        overrides=overrides,
-        precision=precision,
-        device=device,
-        workers=workers,
-        console=console,
-        group=group,
-    )
-    return score_suites(scoring, list(scoring.rows), perturbed, threshold_on=threshold_on, features=features, show=show)
+    scoring = Scoring.prepare(weights, [TestSet(name, split) for name in test_sets], perturbed, options)
+    return score_suites(scoring, list(scoring.rows), perturbed, threshold_on)
 
 
 def refuse_epochs_by_set(protocol: Protocol) -> None:
@@ -127,25 +86,19 @@ def load_suites(names: Sequence[str | Suite]) -> list[Suite]:
 
 
 def score_suites(
-    scoring: Scoring,
-    tests: Sequence[TestSet],
-    suites: Sequence[Suite],
-    *,
-    threshold_on: Sequence[str] = (),
-    features: bool = False,
-    show: bool = True,
+    scoring: Scoring, tests: Sequence[TestSet], suites: Sequence[Suite], threshold_on: Sequence[str] = ()
 ) -> list[Perturbed]:
     """Score test sets under suites and show the results; arguments as for `evaluate_perturbed`."""
-    results = []
-    for test in tests:
-        for suite in suites:
-            out, started = perturbed_path(scoring.folder, test.dataset, suite.name, test.split), time.monotonic()
-            counts = scoring.write(test, out, f"{test.name}, {suite.name}", suite=suite, features=features)
-            if scoring.group.leads:
-                record = scoring.record(test, out, counts, started, suite=suite)
-                found = read_robustness(out, threshold_on=threshold_on, distances=features_path(out).is_file())
-                found.robustness.write(out.with_name(ROBUSTNESS))
-                results.append(Perturbed(test.name, suite.name, out, record, found.robustness))
-                for table in levels_tables(found) if show else ():
-                    scoring.console.print(to_rich(table))
+    results, options = [], scoring.options
+    for test, suite in product(tests, suites):
+        out, started = perturbed_path(scoring.folder, test.dataset, suite.name, test.split), time.monotonic()
+        counts = scoring.write(test, out, f"{test.name}, {suite.name}", suite=suite)
+        if not options.group.leads:
+            continue
+        record = scoring.record(test, out, counts, started, suite=suite)
+        found = read_robustness(out, threshold_on=threshold_on, distances=options.features)
+        found.robustness.write(out.with_name(ROBUSTNESS))
+        results.append(Perturbed(test.name, suite.name, out, record, found.robustness))
+        for table in levels_tables(found) if options.show else ():
+            options.console.print(to_rich(table))
     return results

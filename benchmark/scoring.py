@@ -15,11 +15,11 @@ from benchmark.places import CONFIG, features_path
 from benchmark.progress import progress
 from config.files import write_text
 from config.load import config_names, load_config, to_yaml
-from config.processes import Group
+from config.processes import ALONE, Group
 from config.schema import DatasetConfig, DetectorConfig
 from detectors.weights import weights_sha256
 from evaluation.precision import Choice, choose_precision
-from evaluation.protocol import CORRECTED, VERSION, Protocol
+from evaluation.protocol import CORRECTED, OURS, VERSION, Protocol
 from evaluation.scores import ScoreRecord, SuiteRecord, environment, git_commit
 from evaluation.scoring import Scored, faces_to_score, score
 from preprocessing.manifest import manifest_meta, manifest_sha256
@@ -44,6 +44,41 @@ class TestSet:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoringOptions:
+    """How test sets are scored, clean or perturbed.
+
+    Attributes:
+        data: folder of stores and manifests.
+        console: where progress and results are shown.
+        out: a folder for each test set is made below it; by default below the run folder or beside the weights file.
+        profile: preprocessing profile.
+        protocol: with which of DeepfakeBench's quirks.
+        detector_name: for weights that do not carry their configuration.
+        overrides: assignments to the detector's configuration, for example test_batchSize=64.
+        precision: fp32, bf16, or auto, which chooses one for all sets (evaluation.precision).
+        device: where to run.
+        workers: reading processes; None takes the configuration's, but leaves a core to the loop.
+        features: whether the network's features are written beside each score table (evaluation.features).
+        show: whether the results are shown.
+        group: the processes that score together (config.processes.join).
+    """
+
+    data: Path
+    console: Console
+    out: Path | None = None
+    profile: str = "dfb"
+    protocol: Protocol = OURS
+    detector_name: str | None = None
+    overrides: Sequence[str] = ()
+    precision: str = "auto"
+    device: str = "auto"
+    workers: int | None = None
+    features: bool = False
+    show: bool = True
+    group: Group = ALONE
+
+
+@dataclass(frozen=True, slots=True)
 class Scoring:
     """A detector that is ready, the rows that it is to score, and how.
 
@@ -51,64 +86,48 @@ class Scoring:
         trained: the detector.
         rows: of each test set, those that the protocol scores.
         choice: the precision, one for all sets.
-        data: folder of stores and manifests.
-        profile: preprocessing profile.
-        protocol: with which of DeepfakeBench's quirks.
         folder: below which a folder for each test set is made.
         workers: reading processes.
-        console: where progress and results are shown.
-        group: the processes that score together.
+        options: all else that was asked for.
     """
 
     trained: Trained
     rows: Mapping[TestSet, pd.DataFrame]
     choice: Choice
-    data: Path
-    profile: str
-    protocol: Protocol
     folder: Path
     workers: int
-    console: Console
-    group: Group
+    options: ScoringOptions
 
     @classmethod
     def prepare(
-        cls,
-        weights: Path,
-        tests: Sequence[TestSet],
-        data: Path,
-        out: Path | None,
-        *,
-        suites: Sequence[Suite],
-        profile: str,
-        protocol: Protocol,
-        detector_name: str | None,
-        overrides: Sequence[str],
-        precision: str,
-        device: str,
-        workers: int | None,
-        console: Console,
-        group: Group,
+        cls, weights: Path, tests: Sequence[TestSet], suites: Sequence[Suite], options: ScoringOptions
     ) -> "Scoring":
         """Load the detector and the rows, and see that crops of perturbed frames are there if a suite needs them.
 
-        Arguments and errors as for `benchmark.evaluate.evaluate_weights`, and those of `stored_views`.
+        Args:
+            weights: a run folder, or a weights file.
+            tests: what is to be scored.
+            suites: what it will be perturbed with.
+            options: how.
+
+        Raises:
+            InputError: something is missing or does not fit, or as for `stored_views`.
         """
-        trained = load_detector(weights, detector_name, overrides, device, group)
+        group, protocol = options.group, options.protocol
+        trained = load_detector(weights, options.detector_name, options.overrides, options.device, group)
         rows = {
-            test: rows_to_score(data, test.dataset, test.split, profile, protocol, trained.config) for test in tests
+            test: rows_to_score(options.data, test.dataset, test.split, options.profile, protocol, trained.config)
+            for test in tests
         }
         for test, suite in product((test for test in tests if not test.is_source), suites):
             views_to_score(rows[test], trained.config, suite)
         together = pd.concat(rows.values())
-        choice = choose_precision(precision, trained.detector, together, trained.config, trained.device, group)
-        folder = out or trained.weights.parent / ("eval" if protocol.name == CORRECTED else f"eval_{protocol.name}")
-        used = loaders(workers, trained.config, group)
-        return cls(trained, rows, choice, data, profile, protocol, folder, used, console, group)
+        choice = choose_precision(options.precision, trained.detector, together, trained.config, trained.device, group)
+        beside = "eval" if protocol.name == CORRECTED else f"eval_{protocol.name}"
+        folder = options.out or trained.weights.parent / beside
+        return cls(trained, rows, choice, folder, loaders(options.workers, trained.config, group), options)
 
-    def write(
-        self, test: TestSet, out: Path, name: str = "", *, suite: Suite | None = None, features: bool = False
-    ) -> Scored:
+    def write(self, test: TestSet, out: Path, name: str = "", *, suite: Suite | None = None) -> Scored:
         """Score a test set into the table `out`, and its features beside it; features that lay there are removed.
 
         Args:
@@ -116,10 +135,11 @@ class Scoring:
             out: the score table.
             name: what the progress bar calls it, if not by the test set's name.
             suite: how the faces are perturbed.
-            features: whether the features are wanted.
         """
-        wanted = features_path(out) if features else None
-        with progress(f"evaluate {self.trained.config.model_name} on {name or test.name}", self.console) as report:
+        wanted = features_path(out) if self.options.features else None
+        with progress(
+            f"evaluate {self.trained.config.model_name} on {name or test.name}", self.options.console
+        ) as report:
             counts = score(
                 self.trained.detector,
                 self.rows[test],
@@ -131,9 +151,9 @@ class Scoring:
                 precision=self.choice.precision,
                 workers=self.workers,
                 on_progress=report,
-                group=self.group,
+                group=self.options.group,
             )
-        if self.group.leads and not features:
+        if self.options.group.leads and not self.options.features:
             features_path(out).unlink(missing_ok=True)
         return counts
 
@@ -159,14 +179,14 @@ class Scoring:
             note: what a reader must know of the choice of weights.
             suite: how the faces were perturbed.
         """
-        made_by = manifest_meta(find_source(self.data, test.dataset, self.profile).manifest)
+        made_by = manifest_meta(find_source(self.options.data, test.dataset, self.options.profile).manifest)
         views = views_to_score(self.rows[test], self.trained.config, suite) if suite else None
         codec = f"{suite.name}: clips compressed by {views.codec}" if suite and views and views.codec else ""
         record = ScoreRecord(
             detector=self.trained.config.model_name,
             weights_sha256=weights_sha256(weights or self.trained.weights),
             manifest_sha256=manifest_sha256(self.rows[test].drop(columns=["store_path"])),
-            protocol=self.protocol.name,
+            protocol=self.options.protocol.name,
             protocol_version=VERSION,
             seed=self.trained.config.manualSeed,
             wall_seconds=time.monotonic() - started,

@@ -93,20 +93,16 @@ def evaluate(
 ) -> None:
     """Score test sets; write score tables, records, and metrics with intervals. Several GPUs: through torchrun."""
     from benchmark.evaluate import evaluate_weights
+    from benchmark.scoring import ScoringOptions
     from config.processes import join
     from evaluation.protocol import Protocol
 
     with join(device) as group:
         load_plugins(plugin)
-        evaluate_weights(
-            weights,
-            test,
+        options = ScoringOptions(
             data,
+            make_console(quiet=not group.leads),
             out,
-            split=split,
-            threshold_on=threshold_on or (),
-            perturb=perturb or (),
-            features=features,
             profile=profile,
             protocol=Protocol.parse(protocol),
             detector_name=detector,
@@ -114,9 +110,10 @@ def evaluate(
             precision=precision.value,
             device=device,
             workers=workers,
-            console=make_console(quiet=not group.leads),
+            features=features,
             group=group,
         )
+        evaluate_weights(weights, test, options, split=split, threshold_on=threshold_on or (), perturb=perturb or ())
 
 
 def infer(

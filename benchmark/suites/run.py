@@ -1,14 +1,13 @@
 """`assay reproduce`: makes the cells of a suite that are missing, and its table of those that are there."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from rich.console import Console
 
 from benchmark.evaluate import evaluate_weights
 from benchmark.robustness import evaluate_perturbed
+from benchmark.scoring import ScoringOptions
 from benchmark.suites.cells import PRECISION, Address, ScoreCell, TrainCell
 from benchmark.suites.overwrite import Overwrite
 from benchmark.suites.plan import Plan, State, status
@@ -76,22 +75,22 @@ def _train(cell: TrainCell, machine: Machine, console: Console) -> None:
 def _score(cell: ScoreCell, machine: Machine, console: Console) -> None:
     of = cell.of
     Address.withdraw(cell.scores.parent)
-    evaluate: Callable[..., object] = partial(evaluate_weights, of.folder, [cell.test])
-    if cell.perturb is not None:
-        evaluate = partial(evaluate_perturbed, of.folder, [cell.test], [cell.perturb])
-    evaluate(
+    options = ScoringOptions(
         of.data,
+        console,
         cell.folder,
-        split=cell.split,
-        features=cell.with_features,
         profile=of.profile,
         protocol=of.protocol,
         precision=PRECISION,
         device=machine.device,
         workers=machine.workers,
+        features=cell.with_features,
         show=False,
-        console=console,
     )
+    if cell.perturb is None:
+        evaluate_weights(of.folder, [cell.test], options, split=cell.split)
+    else:
+        evaluate_perturbed(of.folder, [cell.test], [cell.perturb], options, split=cell.split)
     cell.address.write(cell.scores.parent)
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from benchmark.places import features_path, perturbed_path
 from benchmark.robustness import evaluate_perturbed
 from benchmark.robustness_tables import levels_tables, read_robustness, robustness_table, robustness_tables
+from benchmark.scoring import ScoringOptions
 from config.errors import InputError
 from config.load import load_config
 from config.schema import DetectorConfig
@@ -132,10 +133,8 @@ def test_the_perturbed_pass_alone_gives_the_same_files_with_features(
 ):
     assert evaluate("both", "--perturb", suite, "--features").code == 0
     settings = {"detector_name": "efficientnet_lite0", "overrides": OVERRIDES, "precision": "fp32", "device": "cpu"}
-    quiet = Console(quiet=True)
-    (found,) = evaluate_perturbed(
-        weights, ["D"], [str(suite)], data, tmp_path / "alone", **settings, features=True, console=quiet
-    )
+    options = ScoringOptions(data, Console(quiet=True), tmp_path / "alone", **settings, features=True)
+    (found,) = evaluate_perturbed(weights, ["D"], [str(suite)], options)
     both = perturbed_path(tmp_path / "both", "D", "mine")
     for name in ("perturbed.parquet", "features.parquet", "config.yaml", "robustness.json"):
         assert found.scores.with_name(name).read_bytes() == both.with_name(name).read_bytes(), name
@@ -148,7 +147,7 @@ def test_the_perturbed_pass_alone_gives_the_same_files_with_features(
     assert written["distances"] == {"dimension": 1280, "n_constant": distances.n_constant, "n_samples": 6}
     assert [c["metrics"]["mpd"] for c in written["conditions"][1:]] == [level.mpd for level in distances.levels]
 
-    evaluate_perturbed(weights, ["D"], [str(suite)], data, tmp_path / "alone", **settings, console=quiet)
+    evaluate_perturbed(weights, ["D"], [str(suite)], replace(options, features=False))
     assert not features_path(found.scores).exists(), "features of other scores would be taken for these"
     assert evaluate("both").code == 0
     assert not features_path(tmp_path / "both" / "D" / "scores.parquet").exists()
