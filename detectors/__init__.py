@@ -21,6 +21,7 @@ DETECTOR: Registry[type[AbstractDetector]] = Registry(
         "efficientnet_lite0": "detectors.efficientnet_lite0",
         "efficientnetb4": "detectors.efficientnetb4",
         "facexray": "detectors.facexray",
+        "prodet": "detectors.prodet.detector",
         "sbi": "detectors.sbi",
         "vht": "detectors.data_mixes",
         "xception": "detectors.xception",

@@ -8,7 +8,7 @@ from detectors import LOSSFUNC
 
 @LOSSFUNC.register_module(module_name="cross_entropy")
 class CrossEntropy(nn.Module):
-    """Mean cross-entropy of logits (B, C) with labels (B,) int64, in nats, computed in float32."""
+    """Mean cross-entropy of logits (B, C) with labels (B,) int64 or (B, C) shares, in nats, computed in float32."""
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
         """A scalar >= 0."""

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -35,6 +36,16 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """Feature map (B, C, h, w) of normalised images (B, 3, H, W)."""
+
+    def map_side(self, resolution: int) -> int:
+        """Height and width of the feature map of images of resolution x resolution pixels, by trying it."""
+        first = next(parameter for parameter in self.parameters() if parameter.ndim == 4)
+        was_training = self.training
+        self.eval()
+        with torch.no_grad():
+            side = self.features(torch.zeros(1, first.shape[1], resolution, resolution)).shape[-1]
+        self.train(was_training)
+        return side
 
     @property
     def pyramid_channels(self) -> tuple[int, ...]:
