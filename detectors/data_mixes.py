@@ -11,7 +11,7 @@ from detectors.prodet.attributes import pooled_classifier
 
 
 class MixtureOptions(Schema):
-    """`width`: channels that the feature map is brought to, with ProDet's final classifier behind; null leaves both out.
+    """`width`: channels that the feature map is brought to, with ProDet's final classifier behind it; null has neither.
 
     The paper's toy models have 2, so that features can be drawn as they are.
     """
