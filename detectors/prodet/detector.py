@@ -38,6 +38,7 @@ class ProDetOptions(Schema):
         transition_blocks: an `own` block for each edge, or one that is `shared`.
         project_features: whether the projector is given the feature map beside what the heads say.
         width: channels of the feature map; 2 for the toy models of Figure 4.
+        hidden: channels of the layers inside the projector and the transition blocks.
     """
 
     organisation: Organised = "r2b2d"
@@ -52,6 +53,7 @@ class ProDetOptions(Schema):
     transition_blocks: Literal["own", "shared"] = "own"
     project_features: bool = True
     width: int = Field(512, ge=1)
+    hidden: int = Field(512, ge=1)
 
 
 @DETECTOR.register_module(module_name="prodet")
@@ -92,11 +94,11 @@ class ProDet(AbstractDetector):
             self.add_module(name, pooled_classifier(options.width, classes))
         self.side = self.backbone.map_side(config.resolution)
         self.fea_att = Projector(
-            tuple(self.attributes.heads.values()), options.width, self.side, options.project_features
+            tuple(self.attributes.heads.values()), options.width, self.side, options.hidden, options.project_features
         )
         self.final_classifier = pooled_classifier(options.width, 2)
         for name in dict.fromkeys(self._transition_names()):
-            self.add_module(name, Transition(options.width))
+            self.add_module(name, Transition(options.width, options.hidden))
         self.register_buffer("attribute_labels", self.attributes.labels(self.organisation), persistent=False)
         self.register_buffer("fake_labels", self.organisation.fake_labels(), persistent=False)
         self._generator = Generator().manual_seed(config.manualSeed)

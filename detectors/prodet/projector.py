@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 HIDDEN = 256
-CHANNELS = 512
 
 
 class Projector(nn.Module):
@@ -19,24 +18,25 @@ class Projector(nn.Module):
         logits: number of logits of each head.
         width: channels of the feature map.
         side: height and width of the feature map, to which a transposed convolution enlarges a single point.
+        channels: of each head's map and of what they are joined to.
         with_features: whether the feature map goes in as well.
     """
 
-    def __init__(self, logits: Sequence[int], width: int, side: int, with_features: bool) -> None:
+    def __init__(self, logits: Sequence[int], width: int, side: int, channels: int, with_features: bool) -> None:
         super().__init__()
         self.logits = tuple(logits)
         self.with_features = with_features
         for number, count in enumerate(self.logits, 1):
-            self.add_module(f"inverse_conv{number}", _spread_out(count, side))
-        joined = CHANNELS * len(self.logits) + (width if with_features else 0)
+            self.add_module(f"inverse_conv{number}", _spread_out(count, side, channels))
+        joined = channels * len(self.logits) + (width if with_features else 0)
         self.attention = nn.Sequential(
-            nn.Conv2d(joined, CHANNELS, 1),
-            nn.BatchNorm2d(CHANNELS),
+            nn.Conv2d(joined, channels, 1),
+            nn.BatchNorm2d(channels),
             nn.ReLU(),
-            nn.Conv2d(CHANNELS, CHANNELS, 1),
-            nn.BatchNorm2d(CHANNELS),
+            nn.Conv2d(channels, channels, 1),
+            nn.BatchNorm2d(channels),
             nn.ReLU(),
-            nn.Conv2d(CHANNELS, width, 3, padding=1),
+            nn.Conv2d(channels, width, 3, padding=1),
             nn.Sigmoid(),
         )
 
@@ -55,12 +55,12 @@ class Projector(nn.Module):
         return [self.get_submodule(f"inverse_conv{number}") for number in range(1, len(self.logits) + 1)]
 
 
-def _spread_out(logits: int, side: int) -> nn.Sequential:
-    """Logits (B, logits) to a map (B, 512, side, side)."""
+def _spread_out(logits: int, side: int, channels: int) -> nn.Sequential:
+    """Logits (B, logits) to a map (B, channels, side, side)."""
     return nn.Sequential(
         nn.Linear(logits, HIDDEN),
         nn.LeakyReLU(),
-        nn.Linear(HIDDEN, CHANNELS),
-        nn.Unflatten(1, (CHANNELS, 1, 1)),
-        nn.ConvTranspose2d(CHANNELS, CHANNELS, side),
+        nn.Linear(HIDDEN, channels),
+        nn.Unflatten(1, (channels, 1, 1)),
+        nn.ConvTranspose2d(channels, channels, side),
     )

@@ -5,7 +5,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-CHANNELS = 512
 Distance = Literal["mse", "l2"]
 
 
@@ -14,20 +13,21 @@ class Transition(nn.Module):
 
     Args:
         width: channels of the feature map.
+        channels: of the layers between.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, channels: int) -> None:
         super().__init__()
         self.noise_process = nn.Sequential(
-            nn.Conv2d(width, CHANNELS, 3, padding=1),
+            nn.Conv2d(width, channels, 3, padding=1),
             nn.LeakyReLU(),
-            nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1),
+            nn.Conv2d(channels, channels, 3, padding=1),
             nn.LeakyReLU(),
         )
         self.concat_process = nn.Sequential(
-            nn.Conv2d(CHANNELS + width, CHANNELS, 1),
+            nn.Conv2d(channels + width, channels, 1),
             nn.LeakyReLU(),
-            nn.Conv2d(CHANNELS, width, 3, padding=1),
+            nn.Conv2d(channels, width, 3, padding=1),
             nn.LeakyReLU(),
         )
 
