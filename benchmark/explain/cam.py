@@ -9,25 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from benchmark.explain.faces import chosen_faces
-from benchmark.leaderboard import name_of_run
+from benchmark.explain.inputs import as_seen, data_of, name_of
 from benchmark.loading import Trained, load_detector
 from config.errors import InputError
-from config.schema import DetectorConfig
 from evaluation.gradcam import grad_cam
 from evaluation.plots.explanations import LINE_AT, heat_overlay
 from evaluation.plots.sheets import StepRows, step_sheet
 from evaluation.tables import Column, Table
-from preprocessing.margins import tight_crop
-from preprocessing.operators import to_network_landmark, to_network_size
 from preprocessing.samples import BrokenSampleError, FaceSet, Sample, open_faces
 from preprocessing.store import FaceStore, mask_key
-from preprocessing.tensors import to_network
-from training.checkpoint import RunFolder
-from training.pseudofakes.partners import landmarks_of
 
 NAME_WIDTH = 20  # letters of a line above an image
 LABEL_WIDTH = 19  # and beside it
@@ -161,7 +154,7 @@ def cam_sheet(
             faces = open_faces(data, [dataset], split, profile=profile, compression=trained.config.compression)
             rows = chosen_faces(faces.rows, per_class, seed)
         try:
-            seen.append(_see(_name(path, trained), trained, rows))
+            seen.append(_see(name_of(path, trained), trained, rows))
         except BrokenSampleError as error:
             raise InputError(str(error)) from None
     return CamSheet(rows, seen, f"Faces: {dataset}, split {split}, drawn with seed {seed}")
@@ -170,11 +163,8 @@ def cam_sheet(
 def _see(name: str, trained: Trained, rows: pd.DataFrame) -> Seen:
     """What a detector makes of the faces of some rows, which it sees as in an evaluation."""
     config = trained.config
-    faces = [_as_seen(face, config) for face in _read(rows, config.with_landmark)]
-    batch = {"image": np.stack([to_network_size(face.image, config.resolution) for face in faces])}
-    if config.with_landmark:
-        batch["landmark"] = np.stack([_landmark(face, config.resolution) for face in faces])
-    data = to_network({key: torch.from_numpy(value) for key, value in batch.items()}, config, trained.device)
+    faces = [as_seen(face, config) for face in _read(rows, config.with_landmark)]
+    data = data_of(faces, trained)
     maps, prob = grad_cam(trained.detector, data["image"], data.get("landmark"))
     return Seen(name, faces, maps, prob, trained.notes)
 
@@ -186,24 +176,6 @@ def _read(rows: pd.DataFrame, with_landmark: bool) -> Iterator[Sample]:
     for index, (store, label) in enumerate(zip(rows["store_path"], rows["label"], strict=True)):
         has_mask = label == 1 and FaceStore(Path(store)).has(mask_key(bare.key(index)))
         yield (masked if has_mask else bare).read(index)
-
-
-def _as_seen(face: Sample, config: DetectorConfig) -> Sample:
-    return face if face.box is None else tight_crop(face, [config.margins.test] * 4)
-
-
-def _landmark(face: Sample, resolution: int) -> npt.NDArray[np.float32]:
-    """Landmarks of a face that was read with them, where the network's input has them."""
-    height, width = face.image.shape[:2]
-    return to_network_landmark(landmarks_of(face), height, width, resolution)
-
-
-def _name(weights: Path, trained: Trained) -> str:
-    """The detector, with the name of its run folder or file when that says something else."""
-    path = weights.resolve()
-    in_run = path.is_file() and RunFolder(path.parent).config.is_file()
-    given = f"{path.parent.name} {path.stem}" if in_run else path.stem if path.is_file() else path.name
-    return name_of_run(trained.config.model_name, given)
 
 
 def _kinds(rows: pd.DataFrame) -> npt.NDArray[np.object_]:
