@@ -7,21 +7,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
-from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 
+from benchmark.explain.plane import by_tsne, how_laid_out
 from benchmark.leaderboard import run_name
 from benchmark.places import FEATURES, clean_scores_path, files_below, one_of_each_set, table_beside
 from config.errors import InputError
 from config.perturbation import CLEAN
 from evaluation.features import Features, read_features
-from evaluation.plots.explanations import REAL, Embedding, embedding_panels
+from evaluation.plots.planes import REAL, Embedding, embedding_panels
 from evaluation.scores import ScoreRecord
 from evaluation.tables import Column, Table
 
 MAKE_FEATURES = "assay evaluate ... --features"
-PERPLEXITY = 30.0
-FEWEST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Embedded:
     embedding: Embedding
     of: int
     dimension: int
-    perplexity: float
+    perplexity: float | None
     silhouette: float | None
 
 
@@ -77,11 +75,7 @@ def embed(paths: Sequence[Path], *, seed: int = 0, most: int = 1000) -> list[Emb
 
 def draw_embedded(embedded: Sequence[Embedded], seed: int) -> Figure:
     """The panels, with a caption that says how they came about."""
-    perplexities = ", ".join(f"{value:g}" for value in sorted({one.perplexity for one in embedded}))
-    caption = (
-        f"t-SNE of the features of clean crops, from their first two principal components, perplexity {perplexities}, "
-        f"seed {seed}. Which points lie near each other says something; sizes of clusters and gaps between them do not."
-    )
+    caption = how_laid_out([one.perplexity for one in embedded], "the features of clean crops", seed)
     return embedding_panels([one.embedding for one in embedded], caption)
 
 
@@ -107,16 +101,12 @@ def _embed(features: Features, path: Path, seed: int, most: int) -> Embedded:
     features = _clean(features)
     kinds = np.where(features.rows["label"] == 1, features.rows["method"].astype(str), REAL).astype(object)
     chosen = drawn_evenly(kinds, most, np.random.default_rng(seed))
-    if len(chosen) < FEWEST:
-        raise InputError(f"{path}: t-SNE needs the features of at least {FEWEST} faces, not of {len(chosen)}")
     values, kinds = features.values[chosen], kinds[chosen]
-    if (np.ptp(values, axis=0) > 0).sum() < 2:
-        raise InputError(f"{path}: t-SNE needs features that differ in two dimensions or more")
-    perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
-    layout = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(values)
+    plane = by_tsne(values, seed, str(path))
     is_real = kinds == REAL
     apart = float(silhouette_score(values, is_real)) if 0 < is_real.sum() < len(values) else None
-    return Embedded(Embedding(_title(path), layout, kinds), len(features.values), values.shape[1], perplexity, apart)
+    embedding = Embedding(title_of(path), plane.points, kinds)
+    return Embedded(embedding, len(features.values), values.shape[1], plane.perplexity, apart)
 
 
 def drawn_evenly(kinds: npt.NDArray[np.object_], most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -144,7 +134,7 @@ def _clean(features: Features) -> Features:
     return Features(features.rows[clean], features.values[clean])
 
 
-def _title(path: Path) -> str:
+def title_of(path: Path) -> str:
     """The detector and test set, if the record beside a feature file says so; else the path."""
     record = ScoreRecord.beside(table_beside(path))
     if not record.is_file():

@@ -1,10 +1,8 @@
-"""Figures that explain scores: heat maps over faces, confidence, errors, robustness, features in a plane."""
+"""Figures that explain scores: heat maps over faces, confidence, errors, robustness."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle, zip_longest
-from typing import Any, Literal
+from itertools import zip_longest
 
 import cv2
 import matplotlib
@@ -16,9 +14,6 @@ from numpy.typing import NDArray
 
 from evaluation.plots.curves import draw_shares
 from evaluation.plots.style import (
-    FAKE_COLOUR,
-    MARKERS,
-    REAL_COLOUR,
     Look,
     abreast_in_legend,
     looks,
@@ -26,6 +21,7 @@ from evaluation.plots.style import (
     plain,
     set_caption,
     set_title,
+    share_legend,
     styled,
     wrapped,
 )
@@ -34,8 +30,6 @@ HEAT_MAP = "inferno"  # its brightness rises with the heat, so that it reads in 
 HEAT_SHARE = 0.6  # of the heat's colour over the face
 LINE_AT = 0.5
 LOGIT_BINS = 25
-MOST_IN_TITLE = 46  # letters of a line above the plane of an embedding
-REAL = "real"
 
 
 def heat_overlay(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -181,7 +175,7 @@ def error_bars(sets: Sequence[str], detectors: Sequence[Errors], caption: str = 
         sides[0].set_yticks(range(len(sets)), sets)
         for label in sides[0].get_yticklabels():
             plain(label)
-        _share_legend(figure, "outside upper left", abreast)
+        share_legend(figure, "outside upper left", abreast)
         set_caption(figure, caption)
     return figure
 
@@ -236,7 +230,7 @@ def level_panels(curves: Sequence[LevelCurve], axis: str, caption: str = "") -> 
             axes.set_xlabel("Level")
         for axes in grid[:, 0]:
             axes.set_ylabel(axis)
-        _share_legend(figure, "outside upper left", abreast)
+        share_legend(figure, "outside upper left", abreast)
         set_caption(figure, caption)
     return figure
 
@@ -246,61 +240,3 @@ def _draw_levels(axes: Axes, curve: LevelCurve, look: Look) -> None:
     spread = np.array([0.0 if value is None else value for value in curve.deviations])
     axes.fill_between(levels, means - spread, means + spread, color=look.colour, alpha=0.2, linewidth=0)
     axes.plot(levels, means, **look.line(), marker=look.marker, ms=4, linewidth=1.6, label=curve.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Embedding:
-    """Features of faces in a plane.
-
-    Attributes:
-        title: whose features of which test set.
-        points: (N, 2).
-        methods: (N,) what made each; `REAL` for reals.
-    """
-
-    title: str
-    points: NDArray[np.floating]
-    methods: NDArray[np.object_]
-
-
-def embedding_panels(embeddings: Sequence[Embedding], caption: str = "") -> Figure:
-    """A panel for each embedding: reals and fakes by colour, methods by marker; distances have no unit.
-
-    Args:
-        embeddings: one or more.
-        caption: what stands below.
-    """
-    methods = sorted({name for one in embeddings for name in one.methods}, key=lambda name: (name != REAL, name))
-    with styled():
-        columns = min(2, len(embeddings))
-        rows = -(-len(embeddings) // columns)
-        width = 4.4 * columns + 1.9
-        figure = new_figure(width, 4.4 * rows + 0.16 * len(wrapped(caption, width)) + 0.1)
-        grid = figure.subplots(rows, columns, squeeze=False)
-        markers = dict(zip(methods, cycle(MARKERS), strict=False))
-        for axes, one in zip_longest(grid.flat, embeddings):
-            axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
-            axes.spines[:].set_visible(True)
-            if one is None:
-                axes.set_axis_off()
-                continue
-            for method in (name for name in methods if name in set(one.methods)):
-                x, y = one.points[one.methods == method].T
-                look: dict[str, Any] = {"facecolors": FAKE_COLOUR, "linewidths": 0}
-                if method == REAL:  # rings on top, which the fakes neither hide nor look like in grey
-                    look = {"facecolors": "none", "edgecolors": REAL_COLOUR, "linewidths": 1.1, "zorder": 3}
-                axes.scatter(x, y, s=18, marker=markers[method], alpha=0.8, label=method, **look)
-            set_title(axes, textwrap.fill(one.title, MOST_IN_TITLE), pad=6)
-        _share_legend(figure, "outside right upper")
-        set_caption(figure, caption)
-    return figure
-
-
-def _share_legend(
-    figure: Figure, place: Literal["outside upper left", "outside right upper"], columns: int = 1
-) -> None:
-    """One legend for all panels, each name once."""
-    named = {
-        label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    plain(figure.legend(list(named.values()), list(named), loc=place, ncols=columns))

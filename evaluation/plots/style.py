@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib.style
 from matplotlib.axes import Axes
@@ -135,6 +135,14 @@ def plain(drawn: Text | Legend) -> None:
 def abreast_in_legend(names: Sequence[str], width: float) -> int:
     """How many names of a legend stand side by side in a figure of some width in inches."""
     return max(1, int(width / (0.8 + 0.08 * max(map(len, names)))))
+
+
+def share_legend(figure: Figure, place: Literal["outside upper left", "outside right upper"], columns: int = 1) -> None:
+    """One legend for all axes of a figure, each name once."""
+    named = {
+        label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    plain(figure.legend(list(named.values()), list(named), loc=place, ncols=columns))
 
 
 def add_legend_below(figure: Figure, lines: Sequence[Line2D], names: Sequence[str], title: str) -> None:
