@@ -106,6 +106,50 @@ def embed(
 
 
 @app.command()
+def organisation(
+    weights: Annotated[list[Path], typer.Argument(help="Run folders, or weights (.safetensors, .pth), to compare.")],
+    test: Annotated[str, typer.Option(help="Data set of whose faces tuples are made.")],
+    data: Data = Path("data"),
+    split: Annotated[str, typer.Option(help="Split of it.")] = "test",
+    most: Annotated[int, typer.Option(min=1, help="Tuples, drawn evenly from the manipulations.")] = 250,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the tuples, of their fakes, and of t-SNE.")] = 0,
+    layout: Annotated[
+        str, typer.Option(help="auto: features of two numbers as they are, others by t-SNE; tsne: all by t-SNE.")
+    ] = "auto",
+    pseudofake: Annotated[str, typer.Option(help="Composition of the fakes (assay list pseudofakes).")] = "sbi",
+    profile: Profile = "dfb",
+    detector: Annotated[str | None, typer.Option(help="Detector of weights that do not say it themselves.")] = None,
+    overrides: Assignments = None,
+    out: Picture = Path("organisation.png"),
+    device: Device = "auto",
+    plugin: Plugin = None,
+) -> None:
+    """Features of real faces, of SBI and CBI of them, and of deepfakes of the same frames; and their order."""
+    from benchmark.explain.organisation import draw_organisation, organisation_table, read_organisation
+    from benchmark.explain.plane import check_layout
+    from benchmark.explain.show import show
+    from evaluation.plots.style import check_form
+
+    check_form(out)
+    check_layout(layout)
+    load_plugins(plugin)
+    found = read_organisation(
+        weights,
+        test,
+        data,
+        split=split,
+        most=most,
+        seed=seed,
+        profile=profile,
+        pseudofake=pseudofake,
+        detector_name=detector,
+        overrides=overrides or (),
+        device=device,
+    )
+    show(draw_organisation(found, layout), out, [organisation_table(found)], make_console())
+
+
+@app.command()
 def confidence(
     scores: Annotated[list[Path], typer.Argument(help=f"{RUNS} score tables (scores.parquet).")],
     out: Picture = Path("confidence.png"),
