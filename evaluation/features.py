@@ -1,6 +1,6 @@
 """The feature file: what a network makes of each face before it decides, a row for each score, streamed to Parquet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from config.errors import InputError
+from config.perturbation import CLEAN
 from evaluation.scores import IDENTITY
 from evaluation.streams import ParquetStream, text_columns, with_categories
 
@@ -82,14 +83,17 @@ def read_features(path: Path) -> Features:
     Raises:
         InputError: the file is missing, is not Parquet, was cut short or altered, or is no feature file.
     """
-    parts = list(iter_features(path))
-    if not parts:
-        return Features(
-            with_categories(IDENTITY).empty_table().to_pandas(), np.empty((0, dimension_of(path)), np.float32)
-        )
-    rows = pd.concat([part.rows.astype(dict.fromkeys(text_columns(IDENTITY), object)) for part in parts])
-    rows = rows.astype(dict.fromkeys(text_columns(IDENTITY), "category")).reset_index(drop=True)
-    return Features(rows, np.concatenate([part.values for part in parts]))
+    return _joined(iter_features(path), path)
+
+
+def read_clean_features(path: Path) -> Features:
+    """Read those of the crops as they are stored; other views take no memory. Errors as for `read_features`."""
+    return _joined((_chosen(part, is_clean(part.rows)) for part in iter_features(path)), path)
+
+
+def is_clean(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """(N,) which rows are of crops as they are stored."""
+    return np.asarray(rows["perturbation"].astype(str) == CLEAN)
 
 
 def dimension_of(path: Path) -> int:
@@ -108,6 +112,22 @@ def iter_features(path: Path) -> Iterator[Features]:
         dimension = _dimension(file, path)
         for group in range(file.num_row_groups):
             yield _read_group(file, group, dimension, path)
+
+
+def _chosen(features: Features, which: npt.NDArray[np.bool_]) -> Features:
+    return Features(features.rows[which], features.values[which])
+
+
+def _joined(given: Iterable[Features], path: Path) -> Features:
+    """All parts of a file as one."""
+    parts = list(given)
+    if not parts:
+        return Features(
+            with_categories(IDENTITY).empty_table().to_pandas(), np.empty((0, dimension_of(path)), np.float32)
+        )
+    rows = pd.concat([part.rows.astype(dict.fromkeys(text_columns(IDENTITY), object)) for part in parts])
+    rows = rows.astype(dict.fromkeys(text_columns(IDENTITY), "category")).reset_index(drop=True)
+    return Features(rows, np.concatenate([part.values for part in parts]))
 
 
 def _opened(path: Path) -> pq.ParquetFile:

@@ -1,7 +1,8 @@
 """ProDet's mean perturbed distance (mPD): how far a perturbation moves a face in the feature space of a detector."""
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -10,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from config.errors import InputError
-from config.perturbation import CLEAN
-from evaluation.features import FeatureArray, Features, dimension_of, iter_features
+from config.errors import InputError, unknown
+from evaluation.features import FeatureArray, dimension_of, is_clean, iter_features
 from preprocessing.views import Variant
 
 Float64Array = npt.NDArray[np.float64]
@@ -104,17 +104,91 @@ def perturbed_distances(path: Path) -> PerturbedDistances:
     Raises:
         InputError: as for `read_features`, or features do not stand together as described, or some draws are missing.
     """
-    spread = _Spread(dimension_of(path))
-    for part in iter_features(path):
-        spread.add(part.values[_is_clean(part)])
-    n_constant = int((~spread.varies).sum())
-    typical = math.sqrt(2 * (spread.dimension - n_constant))
+    spread = _spread_of(path)
+    typical = spread.typical
     by_level: dict[tuple[str, int], list[float]] = {}
     if typical:
         for (name, level, _), mean in _means(path, spread).items():
             by_level.setdefault((name, level), []).append(mean)
     levels = tuple(LevelDistance(name, level, tuple(means), typical) for (name, level), means in by_level.items())
-    return PerturbedDistances(spread.dimension, n_constant, spread.count, levels)
+    return PerturbedDistances(spread.dimension, spread.n_constant, spread.count, levels)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceDistances:
+    """PD of each face under some perturbations.
+
+    Attributes:
+        perturbations: their names, in the order of the feature file.
+        level: of them all.
+        values: (N,) PD of each clean sample, in the order of the file.
+        dimension: numbers of a feature.
+        typical: `PerturbedDistances.typical`.
+    """
+
+    perturbations: tuple[str, ...]
+    level: int
+    values: Float64Array
+    dimension: int
+    typical: float
+
+    @property
+    def mpd(self) -> float:
+        """MPD: of several perturbations the mean of the mPD of each."""
+        return float(self.values.mean())
+
+    @property
+    def relative_mpd(self) -> float:
+        """MPD in units of `typical`."""
+        return self.mpd / self.typical
+
+
+def face_distances(path: Path, level: int = 1, perturbation: str | None = None) -> FaceDistances:
+    """The perturbed distance of each face, as `perturbed_distances` says it, at one level.
+
+    Of several perturbations PD is the mean of the PDs of each, so that all count alike, however often each is drawn.
+
+    Args:
+        path: as for `perturbed_distances`. It is gone through twice likewise; a number is kept for each face.
+        level: of the perturbations; those that have no such level are left out.
+        perturbation: its name; None for all.
+
+    Raises:
+        InputError: no such perturbation or level, clean features do not differ, or as for `perturbed_distances`.
+    """
+    spread = _spread_of(path)
+    if not spread.typical:
+        raise InputError(f"{path}: distances need clean features that differ")
+    sums: dict[Variant, Float64Array] = {}
+    counts = Counter[Variant]()
+    for variant, faces, distances in _distances(path, spread):
+        counts[variant] += len(faces)
+        if variant.level == level and perturbation in (None, variant.perturbation):
+            np.add.at(sums.setdefault(variant._replace(draw=0), np.zeros(spread.count)), faces, distances)
+    _refuse_missing(path, counts, spread.count)
+    if not sums:
+        raise _no_such_view(path, counts, level, perturbation)
+    draws = Counter(variant._replace(draw=0) for variant in counts)
+    values = np.mean([total / draws[view] for view, total in sums.items()], axis=0)
+    return FaceDistances(tuple(view.perturbation for view in sums), level, values, spread.dimension, spread.typical)
+
+
+def _no_such_view(path: Path, counts: Iterable[Variant], level: int, perturbation: str | None) -> InputError:
+    names = list(dict.fromkeys(variant.perturbation for variant in counts))
+    if not names:
+        return InputError(f"{path} holds clean features alone; make others with 'assay evaluate ... --perturb SUITE'")
+    if perturbation is not None and perturbation not in names:
+        return unknown("perturbation", perturbation, names)
+    levels = sorted({variant.level for variant in counts if perturbation in (None, variant.perturbation)})
+    return InputError(f"{path} has no level {level}; it has {', '.join(map(str, levels))}")
+
+
+def _spread_of(path: Path) -> "_Spread":
+    """Of the clean features of a file."""
+    spread = _Spread(dimension_of(path))
+    for part in iter_features(path):
+        spread.add(part.values[is_clean(part.rows)])
+    return spread
 
 
 class _Spread:
@@ -147,6 +221,16 @@ class _Spread:
         return np.asarray(self._high > self._low)
 
     @property
+    def n_constant(self) -> int:
+        """Number of dimensions that do not vary."""
+        return int((~self.varies).sum())
+
+    @property
+    def typical(self) -> float:
+        """`PerturbedDistances.typical`."""
+        return math.sqrt(2 * (self.dimension - self.n_constant))
+
+    @property
     def deviation(self) -> Float64Array:
         """Sample standard deviation (n - 1) of the dimensions that vary."""
         return np.sqrt(self._squares[self.varies] / (self.count - 1))
@@ -155,40 +239,47 @@ class _Spread:
 def _means(path: Path, spread: _Spread) -> dict[Variant, float]:
     """Mean distance over the samples by perturbation, level and draw."""
     sums: dict[Variant, float] = {}
-    counts: dict[Variant, int] = {}
-    for rows, moved in _moves(path, spread.dimension):
+    counts = Counter[Variant]()
+    for key, faces, distances in _distances(path, spread):
+        sums[key] = sums.get(key, 0.0) + float(distances.sum())
+        counts[key] += len(faces)
+    _refuse_missing(path, counts, spread.count)
+    return {key: total / spread.count for key, total in sums.items()}
+
+
+def _refuse_missing(path: Path, counts: Mapping[Variant, int], expected: int) -> None:
+    """See that each view is there of as many samples as there are clean ones."""
+    for key, count in counts.items():
+        if count != expected:
+            raise InputError(
+                f"{path} holds {count} features of {key.perturbation}, level {key.level}, draw {key.draw}, "
+                f"and {expected} clean ones; expected one of each for every face"
+            )
+
+
+def _distances(path: Path, spread: _Spread) -> Iterator[tuple[Variant, npt.NDArray[np.int64], Float64Array]]:
+    """Some samples of a view at a time: (N,) which of the clean ones each belongs to, and its distance to that."""
+    for rows, faces, moved in _moves(path, spread.dimension):
         distances = np.sqrt(np.square(moved[:, spread.varies] / spread.deviation).sum(axis=1))
         for numbers in rows.groupby(list(Variant._fields), sort=False, observed=True).indices.values():
             row = rows.iloc[numbers[0]]
             key = Variant(str(row["perturbation"]), int(row["level"]), int(row["draw"]))
-            sums[key] = sums.get(key, 0.0) + float(distances[numbers].sum())
-            counts[key] = counts.get(key, 0) + len(numbers)
-    for key, count in counts.items():
-        if count != spread.count:
-            raise InputError(
-                f"{path} holds {count} features of {key.perturbation}, level {key.level}, draw {key.draw}, "
-                f"and {spread.count} clean ones; expected one of each for every face"
-            )
-    return {key: total / spread.count for key, total in sums.items()}
+            yield key, faces[numbers], distances[numbers]
 
 
-def _moves(path: Path, dimension: int) -> Iterator[tuple[pd.DataFrame, Float64Array]]:
-    """The perturbed rows, some at a time, and how far each is from the clean feature of its face: (N, D)."""
-    last, last_face = np.full((1, dimension), np.nan), np.zeros(1, np.uint64)
+def _moves(path: Path, dimension: int) -> Iterator[tuple[pd.DataFrame, npt.NDArray[np.int64], Float64Array]]:
+    """The perturbed rows, some at a time: (N,) of which clean sample each is, and (N, D) how far it is from that."""
+    last, last_face, passed = np.full((1, dimension), np.nan), np.zeros(1, np.uint64), 0
     for part in iter_features(path):
-        is_clean, values = _is_clean(part), part.values.astype(np.float64)
+        clean_rows, values = is_clean(part.rows), part.values.astype(np.float64)
         faces = pd.util.hash_pandas_object(part.rows[FACE], index=False).to_numpy()
-        clean, clean_faces = np.concatenate([last, values[is_clean]]), np.concatenate([last_face, faces[is_clean]])
-        before = np.cumsum(is_clean)[~is_clean]
-        rows = part.rows[~is_clean]
-        if (strange := clean_faces[before] != faces[~is_clean]).any():
+        clean, clean_faces = np.concatenate([last, values[clean_rows]]), np.concatenate([last_face, faces[clean_rows]])
+        before = np.cumsum(clean_rows)[~clean_rows]
+        rows = part.rows[~clean_rows]
+        if (strange := clean_faces[before] != faces[~clean_rows]).any():
             row = rows.iloc[int(np.argmax(strange))]
             raise InputError(
                 f"{path}: the views of frame {row['frame']} of video '{row['video_id']}' do not follow on its clean one"
             )
-        yield rows, values[~is_clean] - clean[before]
-        last, last_face = clean[-1:], clean_faces[-1:]
-
-
-def _is_clean(features: Features) -> npt.NDArray[np.bool_]:
-    return np.asarray(features.rows["perturbation"].astype(str) == CLEAN)
+        yield rows, passed + before - 1, values[~clean_rows] - clean[before]
+        last, last_face, passed = clean[-1:], clean_faces[-1:], passed + int(clean_rows.sum())
