@@ -185,6 +185,27 @@ def robustness(
 
 
 @app.command()
+def distances(
+    features: Annotated[
+        list[Path], typer.Argument(help=f"{RUNS} feature files (features.parquet), made under suites of perturbations.")
+    ],
+    level: Annotated[int, typer.Option(min=1, help="Level of the perturbations.")] = 1,
+    perturbation: Annotated[str | None, typer.Option(help="One alone; default: the mean over a suite's.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="Faces shown of each file, drawn evenly by class.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of faces and of t-SNE.")] = 0,
+    out: Picture = Path("distances.png"),
+) -> None:
+    """How far perturbations move each face in the space of features: perturbed distances (PD), and their mean mPD."""
+    from benchmark.explain.distances import distances_table, draw_distances, read_distances
+    from benchmark.explain.show import show
+    from evaluation.plots.style import check_form
+
+    check_form(out)
+    found = read_distances(features, level=level, perturbation=perturbation, seed=seed, most=most)
+    show(draw_distances(found, seed), out, [distances_table(found)], make_console())
+
+
+@app.command()
 def errors(
     scores: Annotated[list[Path], typer.Argument(help=f"{RUNS} score tables (scores.parquet).")],
     threshold_on: Annotated[

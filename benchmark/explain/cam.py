@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark.explain.faces import chosen_faces
+from benchmark.explain.faces import chosen_faces, kinds_of
 from benchmark.explain.inputs import as_seen, data_of, name_of
 from benchmark.loading import Trained, load_detector
 from config.errors import InputError
@@ -63,7 +63,7 @@ class CamSheet:
         """A row for each face: the crop, each detector's map with P(fake), and the mask if any face has one."""
         names = [textwrap.fill(one.name, NAME_WIDTH) for one in self.seen]
         steps = ["face", *names, *(["mask"] if self._has_masks() else [])]
-        kinds = _kinds(self.rows)
+        kinds = kinds_of(self.rows)
         groups = []
         for kind in pd.unique(kinds):
             shown = np.flatnonzero(kinds == kind).tolist()
@@ -89,7 +89,7 @@ class CamSheet:
         return Table(
             caption="P(fake) of the faces shown",
             row_header="Face",
-            rows=tuple(f"{kind}: {', '.join(self._name(index))}" for index, kind in enumerate(_kinds(self.rows))),
+            rows=tuple(f"{kind}: {', '.join(self._name(index))}" for index, kind in enumerate(kinds_of(self.rows))),
             columns=tuple(Column(one.name, None) for one in self.seen),
             values=tuple(tuple(float(one.prob[index]) for one in self.seen) for index in range(len(self.rows))),
         )
@@ -176,8 +176,3 @@ def _read(rows: pd.DataFrame, with_landmark: bool) -> Iterator[Sample]:
     for index, (store, label) in enumerate(zip(rows["store_path"], rows["label"], strict=True)):
         has_mask = label == 1 and FaceStore(Path(store)).has(mask_key(bare.key(index)))
         yield (masked if has_mask else bare).read(index)
-
-
-def _kinds(rows: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """What each row's face is: "real", or by which manipulation."""
-    return np.where(rows["label"] == 1, rows["method"].astype(str), "real").astype(object)

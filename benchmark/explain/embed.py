@@ -9,12 +9,12 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from sklearn.metrics import silhouette_score
 
+from benchmark.explain.faces import kinds_of
 from benchmark.explain.plane import by_tsne, how_laid_out
 from benchmark.leaderboard import run_name
 from benchmark.places import FEATURES, clean_scores_path, files_below, one_of_each_set, table_beside
 from config.errors import InputError
-from config.perturbation import CLEAN
-from evaluation.features import Features, read_features
+from evaluation.features import Features, read_clean_features
 from evaluation.plots.planes import REAL, Embedding, embedding_panels
 from evaluation.scores import ScoreRecord
 from evaluation.tables import Column, Table
@@ -63,7 +63,7 @@ def embed(paths: Sequence[Path], *, seed: int = 0, most: int = 1000) -> list[Emb
     files = files_below(paths, FEATURES, MAKE_FEATURES)
     chosen = {*paths, *one_of_each_set([path for path in files if path not in paths])}
     for path in (path for path in files if path in chosen):
-        features = read_features(path)
+        features = read_clean_features(path)
         if path in paths or (features.rows["split"] == "test").all():
             embedded.append(_embed(features, path, seed, most))
     if not embedded:
@@ -98,8 +98,7 @@ def embedding_table(embedded: Sequence[Embedded]) -> Table:
 
 
 def _embed(features: Features, path: Path, seed: int, most: int) -> Embedded:
-    features = _clean(features)
-    kinds = np.where(features.rows["label"] == 1, features.rows["method"].astype(str), REAL).astype(object)
+    kinds = kinds_of(features.rows)
     chosen = drawn_evenly(kinds, most, np.random.default_rng(seed))
     values, kinds = features.values[chosen], kinds[chosen]
     plane = by_tsne(values, seed, str(path))
@@ -126,12 +125,6 @@ def drawn_evenly(kinds: npt.NDArray[np.object_], most: int, rng: np.random.Gener
         ranks[of_kind] = rng.permutation(len(of_kind))
     # By rank within its kind: all firsts, all seconds, ... The sort is stable, so that kinds stay in their order.
     return np.sort(np.argsort(ranks, kind="stable")[:most])
-
-
-def _clean(features: Features) -> Features:
-    """Those of the crops as they are stored."""
-    clean = (features.rows["perturbation"] == CLEAN).to_numpy()
-    return Features(features.rows[clean], features.values[clean])
 
 
 def title_of(path: Path) -> str:

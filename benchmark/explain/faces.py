@@ -14,6 +14,7 @@ import torch
 from benchmark.demo.portraits import SUFFIXES, find_pictures
 from config.errors import InputError
 from config.schema import Profile
+from evaluation.plots.planes import REAL
 from preprocessing.clips import Image, read_image
 from preprocessing.faces import Face
 from preprocessing.landmarks import Predictor
@@ -128,6 +129,11 @@ def chosen_faces(rows: pd.DataFrame, per_class: int, seed: int) -> pd.DataFrame:
             frames = of_class[of_class["video_id"] == videos[video]]
             chosen.append(frames.iloc[[(len(frames) - 1) // 2]])
     return pd.concat(chosen, ignore_index=True)
+
+
+def kinds_of(rows: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """What each row's face is: "real", or by which manipulation."""
+    return np.where(rows["label"] == 1, rows["method"].astype(str), REAL).astype(object)
 
 
 class Reconstructions:

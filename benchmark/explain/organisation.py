@@ -9,6 +9,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from benchmark.explain.embed import drawn_evenly
+from benchmark.explain.faces import kinds_of
 from benchmark.explain.inputs import as_seen, data_of, name_of
 from benchmark.explain.plane import how_laid_out, lay_out
 from benchmark.loading import Trained, load_detector
@@ -108,8 +109,7 @@ def read_organisation(
     recipe = AlignedQuadruplet(faces, _without_augmentation(trained[0].config, pseudofake))
     target = targets(faces.rows)
     usable = np.flatnonzero(target >= 0)
-    methods = faces.rows["method"].astype(str).to_numpy(object)[usable]
-    chosen = usable[drawn_evenly(methods, most, np.random.default_rng(seed))]
+    chosen = usable[drawn_evenly(kinds_of(faces.rows)[usable], most, np.random.default_rng(seed))]
     videos = faces.rows["video_id"].astype(str).to_numpy(object)[target[chosen]]
     seen = [
         Organised(name_of(path, one), features, organisation(features, videos), one.notes)
