@@ -52,8 +52,8 @@ def _positions(features: Float64Array) -> tuple[float, ...] | None:
 def _in_order(features: Float64Array, videos: npt.NDArray[np.generic]) -> float | None:
     """The share in order, each tuple along the line through the means of the other videos.
 
-    Along a line through its own points a tuple tends to be in order whatever the features are: with more dimensions
-    than tuples, noise alone has a third of the tuples in order and not one of 24.
+    Along a line through its own points a tuple tends to be in order whatever the features are: of 100 tuples of noise
+    in 512 dimensions nearly a third are in order, and not one of 24.
     """
     _, video = np.unique(videos, return_inverse=True)
     lines = features[:, -1] - features[:, 0]
