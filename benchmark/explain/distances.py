@@ -67,15 +67,18 @@ def read_distances(
 def draw_distances(found: Sequence[MovedFaces], seed: int) -> Figure:
     """A panel for each feature file, coloured by PD on one scale, with mPD above and a caption.
 
+    Where features differ in dimension, which PD grows with, the colours are of PD relative to the typical distance.
+
     Args:
         found: what feature files say.
         seed: that they were laid out with.
     """
+    relative = len({one.distances.dimension for one in found}) > 1
     panels = [
         Moved(
-            f"{one.name}\nmPD {one.distances.mpd:.4f}",
+            f"{one.name}\nmPD {one.distances.mpd:.4f}" + f", relative {one.distances.relative_mpd:.4f}" * relative,
             one.points,
-            one.distances.values[one.shown],
+            one.distances.values[one.shown] / (one.distances.typical if relative else 1),
             is_feature=one.perplexity is None,
         )
         for one in found
@@ -86,9 +89,11 @@ def draw_distances(found: Sequence[MovedFaces], seed: int) -> Figure:
         f"level {found[0].distances.level}; mPD: its mean over all faces.",
         how_laid_out((one.perplexity for one in found), "the features of clean crops", seed),
     ]
-    if len({one.distances.dimension for one in found}) > 1:
-        sentences.append("PD grows with the number of dimensions: across panels compare relative mPD.")
-    return distance_panels(panels, " ".join(sentences))
+    if relative:
+        sentences.append(
+            "PD grows with the dimensions, which differ: relative is over the typical distance of two faces."
+        )
+    return distance_panels(panels, "relative PD" if relative else "PD", " ".join(sentences))
 
 
 def distances_table(found: Sequence[MovedFaces]) -> Table:

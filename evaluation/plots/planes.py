@@ -105,13 +105,14 @@ def organisation_panels(embeddings: Sequence[Embedding], kinds: Sequence[str], c
     return _panels_of_kinds(embeddings, dict(zip(kinds, looks, strict=True)), caption)
 
 
-def distance_panels(panels: Sequence[Moved], caption: str = "") -> Figure:
+def distance_panels(panels: Sequence[Moved], measure: str, caption: str = "") -> Figure:
     """A panel for each detector, its points coloured by their distance on one scale, which begins at 0.
 
     The few farthest points have the colour of the scale's end, so that a single one does not leave all others alike.
 
     Args:
         panels: one or more.
+        measure: what the distances are.
         caption: what stands below.
     """
     farthest = max(float(one.distances.max()) for one in panels)
@@ -124,7 +125,7 @@ def distance_panels(panels: Sequence[Moved], caption: str = "") -> Figure:
             x, y = one.points[order].T
             drawn = axes.scatter(x, y, s=SIZE, c=one.distances[order], cmap=DISTANCE_MAP, norm=scale, linewidths=0)
         figure.colorbar(
-            drawn, ax=figure.axes, label="perturbed distance (PD)", extend="max" if farthest > end else "neither"
+            drawn, ax=grid, aspect=40, pad=0.02, label=measure, extend="max" if farthest > end else "neither"
         )
         set_caption(figure, caption)
     return figure

@@ -126,6 +126,7 @@ def test_a_missing_table_names_what_makes_one(assay, tmp_path: Path):
         ("confidence", "scores.parquet", "assay evaluate"),
         ("robustness", "perturbed.parquet", "assay evaluate ... --perturb SUITE"),
         ("embed", "features.parquet", "assay evaluate ... --features"),
+        ("distances", "features.parquet", "assay evaluate ... --perturb SUITE --features"),
     ):
         answer = assay("explain", command, tmp_path / "run")
         assert answer.code == 2

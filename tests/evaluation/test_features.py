@@ -10,7 +10,7 @@ import pytest
 
 from config.errors import InputError
 from evaluation import features
-from evaluation.features import Features, FeatureWriter, dimension_of, iter_features, read_features
+from evaluation.features import Features, FeatureWriter, dimension_of, iter_features, read_clean_features, read_features
 from evaluation.scores import IDENTITY
 from tests.score_rows import score_rows
 
@@ -47,6 +47,17 @@ def test_features_come_back_whole_and_piece_by_piece(tmp_path: Path, monkeypatch
     assert np.array_equal(np.concatenate([part.values for part in parts]), values)
     assert [name for part in parts for name in part.rows["video_id"]] == rows["video_id"].tolist()
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_clean_features_are_read_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(features, "_GROUP_BYTES", 20 * 4 * 5)
+    rows, values = identities(100), RNG.normal(size=(100, 5)).astype(np.float32)
+    clean = (rows["perturbation"] == "none").to_numpy()
+    assert 0 < clean.sum() < 50
+    path = written(tmp_path / "f.parquet", rows, values)
+    same(read_clean_features(path), rows[clean].reset_index(drop=True), values[clean])
+    blurred = rows.assign(perturbation="blur")
+    assert read_clean_features(written(path, blurred, values)).values.shape == (0, 5)
 
 
 def test_a_file_without_features_still_says_how_long_they_are(tmp_path: Path):

@@ -15,7 +15,7 @@ from config.errors import InputError
 from config.perturbation import CLEAN
 from evaluation import features
 from evaluation.features import FeatureWriter
-from evaluation.perturbed_distance import PerturbedDistances, perturbed_distances
+from evaluation.perturbed_distance import PerturbedDistances, face_distances, perturbed_distances
 from tests.score_rows import score_rows
 
 Variants = list[tuple[str, int, int]]
@@ -138,3 +138,58 @@ def test_views_that_do_not_belong_together_are_refused(tmp_path: Path):
         writer.write(mixed, whole.values)
     with pytest.raises(InputError, match="of video 'v9' do not follow"):
         perturbed_distances(path)
+
+
+@pytest.mark.parametrize("group", [1, 3, 7, 1000])
+def test_each_faces_distance_is_the_mean_over_its_views(tmp_path: Path, monkeypatch, group: int):
+    values = np.random.default_rng(3).gamma(2.0, 3.0, (25, 4, 6)).astype(np.float32).astype(np.float64)
+    deviations = values[:, 0].std(axis=0, ddof=1)
+    path = written(tmp_path / "features.parquet", values)
+    monkeypatch.setattr(features, "_GROUP_BYTES", 4 * 6 * group)
+    by_view = [[math.dist(view / deviations, face[0] / deviations) for view in face[1:]] for face in values]
+    noise, blur = np.mean(np.array(by_view)[:, :2], axis=1), np.array(by_view)[:, 2]
+    every = face_distances(path)
+    assert (every.perturbations, every.level, every.dimension) == (("noise", "blur"), 1, 6)
+    np.testing.assert_allclose(every.values, (noise + blur) / 2)
+    np.testing.assert_allclose(face_distances(path, perturbation="noise").values, noise)
+    np.testing.assert_allclose(face_distances(path, perturbation="blur").values, blur)
+
+
+def test_the_mean_over_faces_is_mpd(tmp_path: Path):
+    values = np.random.default_rng(4).normal(size=(30, 6, 5))
+    variants = [*TWO_DRAWS, ("blur", 2, 0), ("noise", 2, 0)]
+    path = written(tmp_path / "features.parquet", values, variants)
+    whole = perturbed_distances(path)
+    for one in whole.levels:
+        alone = face_distances(path, one.level, one.perturbation)
+        assert (alone.mpd, alone.relative_mpd) == pytest.approx((one.mpd, one.relative_mpd))
+    for level in (1, 2):
+        together = face_distances(path, level)
+        assert together.mpd == pytest.approx(np.mean([one.mpd for one in whole.levels if one.level == level]))
+        assert together.typical == whole.typical
+
+
+@pytest.mark.parametrize(
+    ("variants", "asked", "message"),
+    [
+        (TWO_DRAWS, (2, None), "has no level 2; it has 1"),
+        ([*TWO_DRAWS, ("blur", 2, 0)], (2, "noise"), "has no level 2; it has 1"),
+        (TWO_DRAWS, (1, "nose"), "unknown perturbation 'nose'; did you mean 'noise'"),
+        (TWO_DRAWS[:1], (1, None), "holds clean features alone; make others with 'assay evaluate ... --perturb SUITE'"),
+    ],
+)
+def test_views_that_are_not_there_are_refused(tmp_path: Path, variants: Variants, asked, message: str):
+    path = written(tmp_path / "features.parquet", np.random.default_rng(0).normal(size=(4, len(variants), 3)), variants)
+    with pytest.raises(InputError, match=message):
+        face_distances(path, *asked)
+
+
+def test_faces_need_clean_features_that_differ_and_all_their_views(tmp_path: Path):
+    path = written(tmp_path / "features.parquet", np.ones((4, 4, 3)))
+    with pytest.raises(InputError, match="distances need clean features that differ"):
+        face_distances(path)
+    whole = features.read_features(written(path, np.random.default_rng(0).normal(size=(4, 4, 3))))
+    with FeatureWriter(path, 3) as writer:
+        writer.write(whole.rows[:-1], whole.values[:-1])
+    with pytest.raises(InputError, match="holds 3 features of blur, level 1, draw 0, and 4 clean ones"):
+        face_distances(path)
