@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
 
 from config.errors import InputError, unknown
 
@@ -66,7 +67,9 @@ def by_tsne(values: npt.NDArray[np.float32], seed: int, whose: str) -> Plane:
     if (np.ptp(values, axis=0) > 0).sum() < 2:
         raise InputError(f"{whose}: t-SNE needs features that differ in two dimensions or more")
     perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
-    return Plane(TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(values), perplexity)
+    with threadpool_limits(1):  # t-SNE sums in the order in which threads come, and magnifies the last digit
+        points = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(values)
+    return Plane(points, perplexity)
 
 
 def how_laid_out(planes: Iterable[float | None], what: str, seed: int) -> str:
