@@ -120,14 +120,17 @@ class Final(Schema):
 
     Red, green and blue by up to 20 levels, hue, saturation and value, brightness and contrast by up to 0.3, a JPEG
     round trip of quality 40 to 100 (SBI); one black hole of at most a quarter of the side, Gaussian noise with a
-    standard deviation of at most 0.03 (FIA-USA, which gives no figures).
+    standard deviation of at most 0.03 (FIA-USA, which gives no figures); a median blur of 3, 5 or 7 pixels, a turn by
+    up to 10 degrees (ProDet, likewise without figures).
     """
 
     rgb: Probability = 0.3
     hsv: Probability = 0.3
     light: Probability = 0.3
+    median: Probability = 0.0
     noise: Probability = 0.0
     jpeg: Probability = 0.5
+    rotate: Probability = 0.0
     cutout: Probability = 0.0
 
 

@@ -59,6 +59,11 @@ def gaussian_blur(image: Image, size: int) -> Image:
     return cv2.GaussianBlur(image, (size, size), 0)
 
 
+def median_blur(image: Image, size: int) -> Image:
+    """The median of each channel over an odd square of `size` pixels; border pixels are repeated outwards."""
+    return cv2.medianBlur(image, size)
+
+
 def brightness_contrast(image: Image, brightness: float, contrast: float) -> Image:
     """(1 + contrast) * image + 255 * brightness, rounded and clipped."""
     return _apply_curve(image, _LEVELS * (1 + contrast) + 255 * brightness)

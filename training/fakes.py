@@ -27,7 +27,7 @@ from preprocessing.margins import tight_crop
 from preprocessing.samples import Sample
 from preprocessing.shared import SharedColumns
 from training import RECIPE
-from training.augment import flip
+from training.augment import flip, rotate
 from training.pseudofakes.compose import Attributes, PseudoFake, make_pseudo_fake
 from training.pseudofakes.partners import Partners, PlacedFaces, find_partners, landmarks_of, partner_image
 from training.pseudofakes.transforms import Photometric, apply, cut_hole, draw_final
@@ -169,6 +169,8 @@ class SelfMade(Recipe):
         face = replace(member.face, image=apply(member.face.image, final))
         if face.box is not None:
             face = tight_crop(face, margins)
+        if final.turn is not None:
+            face = rotate(face, final.turn)
         mask = face.mask if face.mask is None else cut_hole(face.mask, final)
         sample = network_sample(replace(face, image=cut_hole(face.image, final), mask=mask), member.label, self.config)
         return sample | {"attributes": member.attributes.as_array()}

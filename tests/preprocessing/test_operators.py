@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import median_filter
 
 from preprocessing import operators
 
@@ -68,6 +69,13 @@ def test_blur_spreads_a_dot_by_the_binomial_kernel(weights):
     expected = 255 * np.outer(weights, weights) / np.sum(weights) ** 2
     np.testing.assert_allclose(blurred[around, around], expected, atol=0.51)
     assert blurred.sum() == blurred[around, around].sum()
+
+
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_median_blur_is_the_median_of_each_square(size):
+    image = np.random.default_rng(size).integers(0, 256, (30, 20, 3), dtype=np.uint8)
+    expected = median_filter(image, size=(size, size, 1), mode="nearest")
+    np.testing.assert_array_equal(operators.median_blur(image, size), expected)
 
 
 @given(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))

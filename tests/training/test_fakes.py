@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +13,8 @@ from config.load import load_config
 from config.processes import Group
 from config.pseudofake import PseudoFakeConfig
 from config.schema import DetectorConfig
-from preprocessing.operators import flip
+from preprocessing.margins import tight_crop
+from preprocessing.operators import flip, rotate, to_network_mask, to_network_size
 from preprocessing.samples import BrokenSampleError, Sample
 from tests.training.portraits import SIDE, PortraitFaces, make_rows
 from tests.training.stand_in import make_config
@@ -22,6 +24,7 @@ from training.fakes import targets
 
 RECIPES = {"real_with_pseudofake": 2, "aligned_triplet": 3, "aligned_quadruplet": 4}
 LABELS = {2: [0, 1], 3: [0, 1, 1], 4: [0, 1, 1, 1]}
+UNJITTERED = "changes={colour: false, frequency: false}"
 UNCHANGED = ["final={rgb: 0, hsv: 0, light: 0, jpeg: 0}"]
 
 
@@ -86,7 +89,7 @@ def test_what_an_image_has_of_a_deepfake_follows_its_kind():
 
 def test_the_deepfake_of_a_quadruplet_is_the_stored_face_beside_its_targets_face():
     faces = PortraitFaces()
-    plain = settings("sbi", *UNCHANGED, "changes={colour: false, frequency: false}")
+    plain = settings("sbi", *UNCHANGED, UNJITTERED)
     made = recipe("aligned_quadruplet", faces, fake=plain, data_aug={"flip_prob": 0})
     sample = made.sample(4, np.random.default_rng(0))  # person 000's second fake frame
     np.testing.assert_array_equal(sample["image"][3], faces.read(4).image)
@@ -96,7 +99,7 @@ def test_the_deepfake_of_a_quadruplet_is_the_stored_face_beside_its_targets_face
 
 def test_all_images_are_mirrored_together_and_as_often_as_asked_for():
     faces = PortraitFaces()
-    plain = settings("sbi", *UNCHANGED, "changes={colour: false, frequency: false}")
+    plain = settings("sbi", *UNCHANGED, UNJITTERED)
     made = recipe("aligned_quadruplet", faces, fake=plain, data_aug={"flip_prob": 0.5})
     mirrored = []
     for seed in range(60):
@@ -180,6 +183,39 @@ def test_a_hole_is_a_share_of_what_is_seen_of_a_loose_crop():
         sides += [black[0].any(axis=0).sum(), black[0].any(axis=1).sum()]
     assert max(sides) <= 17  # a quarter, and what rounding adds
     assert np.mean(sides) == pytest.approx(8, abs=2)
+
+
+@pytest.mark.parametrize("is_loose", [False, True])
+def test_all_images_turn_together_with_landmarks_and_masks_about_the_middle_of_what_is_seen(is_loose):
+    faces, degrees = PortraitFaces(is_loose=is_loose), []
+    fakes = [settings("sbi", *UNCHANGED, UNJITTERED, f"final.rotate={on}") for on in (0, 1)]
+    keys = {"data_aug": {"flip_prob": 0}, "margins": {"train": (0.1, 0.1)}, "with_landmark": True}
+    made = [recipe("aligned_quadruplet", faces, fake=fake, **keys) for fake in fakes]
+    for seed in range(6):
+        still, turned = (one.sample(4, np.random.default_rng(seed)) for one in made)
+        for row, index in ((0, 1), (3, 4)):  # both show a stored face as it is
+            face = tight_crop(faces.read(index), [0.1] * 4) if is_loose else faces.read(index)
+            by = angle(still["landmark"][row], turned["landmark"][row], *face.image.shape[:2])
+            expected = to_network_size(rotate(face.image, by), SIDE)
+            assert np.abs(turned["image"][row].astype(int) - expected).max() <= 1  # the angle has lost some decimals
+            degrees.append(by)
+        assert degrees[-2] == pytest.approx(degrees[-1], abs=1e-3)
+        if not is_loose:
+            before = np.rint(255 * still["mask"][1][0]).astype(np.uint8)
+            apart = turned["mask"][1] != to_network_mask(rotate(before, by, cv2.INTER_NEAREST), SIDE)
+            assert apart.mean() < 1e-3
+    assert -10 < min(degrees) < -1
+    assert 1 < max(degrees) < 10
+
+
+def angle(before: np.ndarray, after: np.ndarray, height: int, width: int) -> float:
+    """Degrees counter-clockwise about the middle of a crop of this size by which a network's landmarks were turned."""
+    scale, middle = SIDE / np.array([width, height]), (np.array([width, height]) - 1) / 2
+    planes = [((points + 0.5) / scale - 0.5 - middle) @ [1, -1j] for points in (before, after)]
+    turns = planes[1] / planes[0]
+    np.testing.assert_allclose(turns, turns.mean(), atol=1e-3)
+    assert abs(turns.mean()) == pytest.approx(1, abs=1e-5)
+    return float(np.angle(turns.mean(), deg=True))
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -28,6 +28,7 @@ DOWNSCALE_FACTORS = (2, 4)
 SHARPEN_ALPHA, SHARPEN_LIGHTNESS = (0.2, 0.5), (0.5, 1.0)
 JPEG_QUALITY = (40, 100)
 LARGEST_NOISE, LARGEST_HOLE = 0.03, 0.25  # FIA-USA names the changes and gives no figures
+MEDIAN_SIZES, LARGEST_TURN = (3, 5, 7), 10  # nor does ProDet: DeepfakeBench's sizes of a blur, and its degrees
 SMOOTHING = 5  # pixels of the kernel with which a shrunk face is smoothed
 
 
@@ -42,8 +43,10 @@ class Photometric:
         light: brightness b and contrast c: (1 + c) * image + 255 * b.
         downscale: factor by which detail is lost.
         sharpen: alpha and lightness of `operators.sharpen`.
+        median: pixels of a median blur's kernel.
         noise: standard deviation of Gaussian noise as a share of the 255 levels, and the seed it is drawn with.
         quality: of a JPEG round trip.
+        turn: degrees counter-clockwise about the middle.
         hole: top, left, bottom and right of what turns black, as shares of height and width.
     """
 
@@ -52,13 +55,15 @@ class Photometric:
     light: tuple[float, float] | None = None
     downscale: int | None = None
     sharpen: tuple[float, float] | None = None
+    median: int | None = None
     noise: tuple[float, int] | None = None
     quality: int | None = None
+    turn: float | None = None
     hole: tuple[float, float, float, float] | None = None
 
 
 def apply(image: Image, changes: Photometric) -> Image:
-    """An image, (H, W, 3) uint8 RGB, after the changes but for the hole; the same object if there are none."""
+    """An image, (H, W, 3) uint8 RGB, after the changes but for turn and hole; the same object if there are none."""
     if changes.rgb is not None:
         image = operators.rgb_shift(image, *changes.rgb)
     if changes.hsv is not None:
@@ -69,6 +74,8 @@ def apply(image: Image, changes: Photometric) -> Image:
         image = operators.downscale(image, changes.downscale)
     if changes.sharpen is not None:
         image = operators.sharpen(image, *changes.sharpen)
+    if changes.median is not None:
+        image = operators.median_blur(image, changes.median)
     if changes.noise is not None:
         image = _noisy(image, *changes.noise)
     if changes.quality is not None:
@@ -118,7 +125,10 @@ def draw_changes(settings: Changes, rng: np.random.Generator) -> Photometric:
 
 
 def draw_final(settings: Final, rng: np.random.Generator) -> Photometric:
-    """Changes that real and fake share, after the blend; each step with its probability."""
+    """Changes that real and fake share, after the blend; each step with its probability.
+
+    What came later than the others draws nothing where it is off, so that compositions without it keep their pixels.
+    """
     return Photometric(
         rgb=_rgb(rng) if rng.random() < settings.rgb else None,
         hsv=_hsv(rng) if rng.random() < settings.hsv else None,
@@ -126,6 +136,8 @@ def draw_final(settings: Final, rng: np.random.Generator) -> Photometric:
         quality=int(rng.integers(*JPEG_QUALITY, endpoint=True)) if rng.random() < settings.jpeg else None,
         noise=_noise(rng) if rng.random() < settings.noise else None,
         hole=_hole(rng) if rng.random() < settings.cutout else None,
+        median=int(rng.choice(MEDIAN_SIZES)) if settings.median and rng.random() < settings.median else None,
+        turn=_turn(rng) if settings.rotate and rng.random() < settings.rotate else None,
     )
 
 
@@ -163,6 +175,10 @@ def _hsv(rng: np.random.Generator) -> tuple[int, int, int]:
 def _light(rng: np.random.Generator, limit: float) -> tuple[float, float]:
     brightness, contrast = rng.uniform(-limit, limit, 2).tolist()
     return brightness, contrast
+
+
+def _turn(rng: np.random.Generator) -> float:
+    return float(rng.uniform(-LARGEST_TURN, LARGEST_TURN))
 
 
 def _noise(rng: np.random.Generator) -> tuple[float, int]:

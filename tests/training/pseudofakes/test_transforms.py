@@ -64,8 +64,8 @@ def test_steps_come_in_their_order(face):
     expected = operators.hue_saturation(expected, -1, 0, -1)
     expected = operators.brightness_contrast(expected, 0.1, -0.1)
     expected = operators.sharpen(operators.downscale(expected, 4), 0.4, 0.6)
-    expected = operators.jpeg(expected, 60)
-    changes = Photometric((20, -5, 3.5), (-1, 0, -1), (0.1, -0.1), 4, (0.4, 0.6), quality=60)
+    expected = operators.jpeg(operators.median_blur(expected, 5), 60)
+    changes = Photometric((20, -5, 3.5), (-1, 0, -1), (0.1, -0.1), 4, (0.4, 0.6), median=5, quality=60)
     np.testing.assert_array_equal(apply(face, changes), expected)
 
 
@@ -99,6 +99,29 @@ def test_the_final_transform_draws_self_blendings_ranges():
     assert share(changes, "downscale") == share(changes, "sharpen") == 0
     assert_fills([change.light for change in changes if change.light], [-0.3] * 2, [0.3] * 2)
     assert {change.quality for change in changes if change.quality} == set(range(40, 101))
+
+
+def test_prodets_changes_are_a_turn_and_a_median_blur_as_often_as_asked_for():
+    changes = draws(lambda rng: draw_final(Final(rotate=0.5, median=0.25), rng))
+    assert share(changes, "turn") == pytest.approx(0.5, abs=TOLERANCE)
+    assert share(changes, "median") == pytest.approx(0.25, abs=TOLERANCE)
+    assert_fills([change.turn for change in changes if change.turn], -10, 10)
+    sizes = [change.median for change in changes if change.median]
+    assert [sizes.count(size) / len(sizes) for size in (3, 5, 7)] == pytest.approx([1 / 3] * 3, abs=4 * TOLERANCE)
+
+
+def test_where_they_are_off_they_draw_nothing_and_where_they_are_on_the_others_stay():
+    for seed in range(50):
+        rng, bare = np.random.default_rng(seed), np.random.default_rng(seed)
+        draw_final(Final(rgb=0, hsv=0, light=0, jpeg=0), rng)
+        bare.random(6)  # one for each of the other steps
+        assert rng.random() == bare.random()
+        without, with_both = (
+            draw_final(Final(noise=0.5, cutout=0.5, rotate=on, median=on), np.random.default_rng(seed)) for on in (0, 1)
+        )
+        assert without == replace(with_both, turn=None, median=None)
+        assert with_both.turn is not None
+        assert with_both.median is not None
 
 
 @pytest.mark.parametrize(
