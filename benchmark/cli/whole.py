@@ -35,7 +35,9 @@ def list_command(kind: Annotated[Kind, typer.Argument(help="What to list.")], pl
 def perf(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer rounds.")] = False,
     detector: Annotated[str, typer.Option(help="A detector (assay list detectors) or a YAML file.")] = "efficientnetb4",
-    batch: Annotated[int | None, typer.Option(min=1, help="Faces of a batch; default 8, 4 with --quick.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images of a batch; default about 8, 4 with --quick.")
+    ] = None,
     size: Annotated[
         int | None, typer.Option(min=16, help="Pixels of the network's input; default: the YAML's.")
     ] = None,

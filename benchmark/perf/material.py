@@ -1,6 +1,8 @@
 """What is measured on: scenes, a video and stored crops, all made of the embedded stills."""
 
+import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, cycle, islice
 from pathlib import Path
@@ -13,6 +15,7 @@ from benchmark.demo.encode import C23, write_video
 from benchmark.demo.portraits import Portrait, find_pictures, read_portraits
 from benchmark.demo.scene import compose_scene
 from benchmark.perf.stage import Scale
+from config.files import write_text
 from config.load import load_config
 from config.schema import DatasetConfig, DetectorConfig, Profile
 from preprocessing.clips import Image
@@ -23,7 +26,8 @@ from preprocessing.samples import FaceSet, open_faces
 from training import RECIPE
 
 JAW = 0.25  # of the frame's height: how wide a face is in its scene
-DATASET = "custom"
+DATASET = "DemoFF"
+REAL, FAKE = "original_sequences/demo/c23", "manipulated_sequences/LandmarkSwap/c23"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,8 @@ class Material:
     Attributes:
         scenes: by the height of the frame, one person who moves about: BGR frames of 16:9.
         video: the first of these scenes, there and back, in H.264.
-        faces: stored crops with landmarks, as many real as fake by name; by the encoding of their store.
+        faces: stored crops with landmarks, as many real as fake by name, each fake with the real face of its target;
+            by the encoding of their store.
         folder: for what the stages write.
     """
 
@@ -54,18 +59,32 @@ def make_material(
     shown = scenes[scale.heights[0]]
     there_and_back = islice(cycle(chain(shown, shown[-2:0:-1])), scale.video)
     write_video(video, np.stack([cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in there_and_back]), C23)
-    root = folder / "stills"
-    for number, picture in enumerate(islice(cycle(pictures), scale.faces)):
-        target = root / "train" / ("real", "fake")[number % 2] / f"{number:03}.jpg"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(picture, target)
-    faces = {}
+    root, faces = folder / "stills", {}
+    _lay_out(root, list(islice(cycle(pictures), scale.faces)))
     for encoding in ENCODINGS:
         data, stored = folder / encoding, profile.model_copy(update={"encoding": encoding})
         preprocess(load_config(DatasetConfig, DATASET), root, data, stored, predictor)
         with_landmark = config.with_landmark or RECIPE[config.dataset_type].needs_landmark
         faces[encoding] = open_faces(data, [DATASET], "train", profile=profile.name, with_landmark=with_landmark)
     return Material(scenes, video, faces, folder)
+
+
+def _lay_out(root: Path, pictures: Sequence[Path]) -> None:
+    """Videos of one frame in FaceForensics++'s tree: half of the pictures as reals, in pairs; of each pair both fakes.
+
+    Args:
+        root: of the tree.
+        pictures: 4 for each pair.
+    """
+    pairs = [(f"{person:03}", f"{person + 1:03}") for person in range(0, len(pictures) // 2, 2)]
+    for split, listed in (("train", pairs), ("val", []), ("test", [])):
+        write_text(root / f"{split}.json", json.dumps(listed))
+    reals = [f"{REAL}/{person}" for pair in pairs for person in pair]
+    fakes = [f"{FAKE}/{'_'.join(order)}" for pair in pairs for order in (pair, pair[::-1])]
+    for video, picture in zip((*reals, *fakes), pictures, strict=True):
+        frame = root / video / "000.jpg"
+        frame.parent.mkdir(parents=True)
+        shutil.copy(picture, frame)
 
 
 def _scene(person: Portrait, height: int, count: int) -> list[Image]:

@@ -33,6 +33,7 @@ from evaluation.scores import Environment, environment, git_commit
 from evaluation.tables import Column, Table
 from preprocessing.landmarks import find_predictor
 from preprocessing.workers import cores
+from training import RECIPE
 
 COMPARED = {"exact": "fast", "plain": "recipe"}
 CPU_INFO = Path("/proc/cpuinfo")
@@ -147,7 +148,8 @@ def run_perf(
 
     Args:
         detector: a detector, or a YAML file; its weights are random.
-        batch: faces of a batch; by default the scale's.
+        batch: images of a batch; by default the scale's, or a little less if samples have a number of images that does
+            not divide it.
         size: pixels of the network's input; by default the configuration's.
         device: where the network runs.
         compiled: also measure torch.compile, in bf16.
@@ -158,8 +160,11 @@ def run_perf(
     Raises:
         InputError: an unknown detector or device, or torch cannot compile here.
     """
-    changes = [f"train_batchSize={batch or scale.batch}", "pretrained=null", *([f"resolution={size}"] if size else [])]
+    changes = ["pretrained=null", *([f"resolution={size}"] if size else [])]
     config = load_config(DetectorConfig, detector, changes)
+    whole = RECIPE[config.dataset_type].members
+    size_of_batch = batch or max(scale.batch // whole, 1) * whole
+    config = load_config(DetectorConfig, detector, [*changes, f"train_batchSize={size_of_batch}"])
     config = config.model_copy(update={"workers": loaders(workers, config)})
     profile, predictor = load_config(Profile, "dfb"), find_predictor()
     setting = Setting(config, device_named(device), scale)

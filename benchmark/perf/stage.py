@@ -51,11 +51,11 @@ class Scale:
     Attributes:
         rounds: how often each stage is timed, after one round that is not counted.
         patience: seconds after which no further round is begun.
-        batch: faces that the network is given at once.
+        batch: images that the network is given at once.
         heights: of the frames in which faces are searched, in pixels.
         scene: frames of each scene.
         video: frames of the video, of which every eighth is wanted.
-        faces: stored crops.
+        faces: stored crops, a multiple of 4.
         batches: that the loader makes in a round, times its processes.
         block: seconds of training steps in a round, of which there is at least one.
         scores: frames of the score table.
