@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from benchmark.perf.parts import names_of, record_calls
 from benchmark.perf.stage import Measured, Scale, Stage, medians, timed, wait_for
 from config.errors import InputError
 from config.processes import ALONE
@@ -65,8 +66,9 @@ class Setting:
 def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Stage]:
     """The loader, a training step on a batch that is there already, and training's own loop over both.
 
-    The loop is `training.trainer.Run.train_epoch`, as `assay train` runs it. All take turns, and each is timed from the
-    end of its first batch or step, so that neither the start of processes nor an empty queue counts.
+    The loop is `training.trainer.Run.train_epoch`, as `assay train` runs it, in its last epoch, when a method has
+    warmed up. All take turns, and each is timed from the end of its first batch or step, so that neither the start of
+    processes nor an empty queue counts.
 
     Args:
         setting: what is trained.
@@ -79,12 +81,16 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
     batch = setting.batch(detector)
     steps = calls_of_a_block(partial(Stepper(detector, config, device).step, [batch]), scale.block, device)
     batches = max(steps, scale.batches * processes) + 1
-    run = Run(detector, repeated(faces, batches * size), config, RunFolder(folder), device, ALONE)
-    clock, recipe = _Clock(device), run.loader.sampler.recipe
+    # Enough also for a recipe that goes over one class alone.
+    run = Run(detector, repeated(faces, 2 * batches * size), config, RunFolder(folder), device, ALONE)
+    detector.on_epoch_start(config.nEpochs - 1)
+    clock, recipe, in_epoch = _Clock(device), run.loader.sampler.recipe, len(run.loader)
+    step = partial(run.stepper.step, [batch])
+    calls = record_calls(detector, step)
     shown = np.concatenate(recipe.batches(np.random.default_rng(0)))[: len(faces)].tolist()
 
     def load(number: int) -> float:
-        made = run.loader.epoch(2 * number)
+        made = run.loader.epoch(2 * number, in_epoch - batches)
         next(made)
         started = time.perf_counter()
         count = sum(1 for _ in made)
@@ -99,8 +105,14 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
         losses["overall"].backward()
         run.stepper.optimizer.zero_grad()
 
+    def parts_alone() -> None:
+        for call in calls:
+            call.again()
+        run.stepper.optimizer.step()
+        run.stepper.optimizer.zero_grad()
+
     def loop(number: int) -> float:
-        run.progress.epoch, run.progress.position = 2 * number + 1, batches - steps - 1
+        run.progress.epoch, run.progress.position = 2 * number + 1, in_epoch - steps - 1
         run.train_epoch(NoJournal(), clock, log_every=50, save_seconds=float("inf"))
         return clock.seconds / (steps * size)
 
@@ -108,8 +120,9 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
         {
             "load": load,
             "load alone": after_the_first(load_alone, 1, len(shown) * recipe.members * processes, device),
-            "step": after_the_first(partial(run.stepper.step, [batch]), steps, size, device),
+            "step": after_the_first(step, steps, size, device),
             "pass": after_the_first(pass_alone, steps, size, device),
+            "parts": after_the_first(parts_alone, steps, size, device),
             "loop": loop,
         },
         scale,
@@ -118,10 +131,12 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
     processes_used = f"{config.workers} process{'' if config.workers == 1 else 'es'}"
     one = "one process reads, augments and converts, without batches" + (f", over {processes}" if processes > 1 else "")
     passes = "forward and backward pass alone, without optimiser and metrics"
+    parts = f"forward and backward pass of each part alone, and the optimiser: {names_of(calls)}"
     slower, slowest = "the slower of loader and train step, each alone", max(found["load"], found["step"])
     return [
         Stage("load", processes_used, "samples", (batches - 1) * size, found["load"], one, found["load alone"]),
         Stage("train step", network, "images", items, found["step"], passes, found["pass"]),
+        Stage("train step by parts", network, "images", items, found["step"], parts, found["parts"]),
         Stage("load + train step", network, "images", items, found["loop"], slower, slowest),
     ]
 

@@ -20,7 +20,7 @@ SEARCH = ["detect exact", "detect fast", "align", "frame to PNG exact", "frame t
 CROPS = ["encode PNG", "write LMDB", "read", "augment"]
 BATCHES = [f"{encoding} to batch {way}" for encoding in ("PNG", "JPEG", "BMP") for way in ("recipe", "plain")]
 FAKES = [f"pseudo-fake {name}" for name in ("sbi", "cbi", "i2g", "fwa", "adfd", "fia_usa")]
-TRAINING = ["load", "train step", "load + train step"]
+TRAINING = ["load", "train step", "train step by parts", "load + train step"]
 SCORING = ["score fp32 contiguous", "score fp32 channels_last", "score bf16 channels_last"]
 STAGES = [
     "decode",
@@ -42,10 +42,13 @@ def stage(name: str, seconds: float) -> Stage:
 
 
 def test_every_stage_has_a_time_and_a_floor(assay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also for a detector that trains on quadruplets: each fake has its target, each real has partners."""
     monkeypatch.setattr(benchmark.perf.stage, "QUICK", TINY)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     path = tmp_path / "perf.json"
-    network = ["--detector", "efficientnet_lite0", "--size", 64, "--device", "cpu", "--workers", 1]
+    light = tmp_path / "light.yaml"
+    light.write_text("base: prodet\nbackbone_name: efficientnet_lite0\n")
+    network = ["--detector", light, "--size", 64, "--device", "cpu", "--workers", 1]
     answer = assay("perf", "--quick", *network, "--out", path)
     assert answer.code == 0, answer.err
     measured = Measurements.read(path)
@@ -58,7 +61,9 @@ def test_every_stage_has_a_time_and_a_floor(assay, tmp_path: Path, monkeypatch: 
         assert f"{one.name}, floor: {one.floor}" in answer.out
     assert "frame to PNG, 360p: fast is" in answer.out
     assert "JPEG to batch, 64 px: recipe is" in answer.out
-    assert "efficientnet_lite0, 2 x 64 px" in answer.out
+    assert "prodet, 4 x 64 px" in answer.out  # a batch of 2 has no room for a quadruplet
+    assert "train step by parts, floor: " in answer.out
+    assert "optimiser: backbone.features, adjust_feature, " in answer.out
     assert measured.device == "cpu"
     assert measured.machine.cpu
     assert "torch" in measured.machine.environment.packages
