@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from benchmark.perf.parts import names_of, record_calls
+from benchmark.perf.parts import Call, names_of, record_calls
 from benchmark.perf.stage import Measured, Scale, Stage, medians, timed, wait_for
 from config.errors import InputError
 from config.processes import ALONE
 from config.schema import DetectorConfig
 from detectors import build_detector
-from detectors.base import AbstractDetector
+from detectors.base import AbstractDetector, DataDict
 from evaluation.prediction import inference
 from preprocessing.samples import FaceSet
 from training.checkpoint import RunFolder
@@ -85,8 +85,7 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
     run = Run(detector, repeated(faces, 2 * batches * size), config, RunFolder(folder), device, ALONE)
     detector.on_epoch_start(config.nEpochs - 1)
     clock, recipe, in_epoch = _Clock(device), run.loader.sampler.recipe, len(run.loader)
-    step = partial(run.stepper.step, [batch])
-    calls = record_calls(detector, step)
+    calls = record_calls(detector, partial(run.stepper.step, [batch]))
     shown = np.concatenate(recipe.batches(np.random.default_rng(0)))[: len(faces)].tolist()
 
     def load(number: int) -> float:
@@ -100,29 +99,17 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
         for index in shown:
             recipe.sample(index, np.random.default_rng(index))
 
-    def pass_alone() -> None:
-        losses, _ = run.stepper.objective(to_device(batch, device))
-        losses["overall"].backward()
-        run.stepper.optimizer.zero_grad()
-
-    def parts_alone() -> None:
-        for call in calls:
-            call.again()
-        run.stepper.optimizer.step()
-        run.stepper.optimizer.zero_grad()
-
     def loop(number: int) -> float:
         run.progress.epoch, run.progress.position = 2 * number + 1, in_epoch - steps - 1
         run.train_epoch(NoJournal(), clock, log_every=50, save_seconds=float("inf"))
         return clock.seconds / (steps * size)
 
+    ways = _ways_of_a_step(run.stepper, batch, calls)
     found = medians(
         {
             "load": load,
             "load alone": after_the_first(load_alone, 1, len(shown) * recipe.members * processes, device),
-            "step": after_the_first(step, steps, size, device),
-            "pass": after_the_first(pass_alone, steps, size, device),
-            "parts": after_the_first(parts_alone, steps, size, device),
+            **{name: after_the_first(way, steps, size, device) for name, way in ways.items()},
             "loop": loop,
         },
         scale,
@@ -139,6 +126,23 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
         Stage("train step by parts", network, "images", items, found["step"], parts, found["parts"]),
         Stage("load + train step", network, "images", items, found["loop"], slower, slowest),
     ]
+
+
+def _ways_of_a_step(stepper: Stepper, batch: DataDict, calls: Sequence[Call]) -> dict[str, Work]:
+    """A training step, its forward and backward pass alone, and each part of the detector alone with the optimiser."""
+
+    def pass_alone() -> None:
+        losses, _ = stepper.objective(to_device(batch, stepper.device))
+        losses["overall"].backward()
+        stepper.optimizer.zero_grad()
+
+    def parts_alone() -> None:
+        for call in calls:
+            call.again()
+        stepper.optimizer.step()
+        stepper.optimizer.zero_grad()
+
+    return {"step": partial(stepper.step, [batch]), "pass": pass_alone, "parts": parts_alone}
 
 
 def measure_scoring(setting: Setting) -> list[Stage]:

@@ -162,10 +162,9 @@ def run_perf(
     """
     changes = ["pretrained=null", *([f"resolution={size}"] if size else [])]
     config = load_config(DetectorConfig, detector, changes)
-    whole = RECIPE[config.dataset_type].members
-    size_of_batch = batch or max(scale.batch // whole, 1) * whole
-    config = load_config(DetectorConfig, detector, [*changes, f"train_batchSize={size_of_batch}"])
-    config = config.model_copy(update={"workers": loaders(workers, config)})
+    members = RECIPE[config.dataset_type].members
+    images = batch or max(scale.batch // members, 1) * members
+    config = config.model_copy(update={"train_batchSize": images, "workers": loaders(workers, config)})
     profile, predictor = load_config(Profile, "dfb"), find_predictor()
     setting = Setting(config, device_named(device), scale)
     stages: list[Stage] = []
