@@ -11,7 +11,7 @@ from config.errors import InputError
 from config.load import config_names, load_config, parse_config, variant_names
 from config.processes import ALONE, Group
 from config.schema import DetectorConfig
-from detectors import build_detector
+from detectors import DETECTOR, build_detector
 from detectors.base import AbstractDetector
 from detectors.signatures import look_alikes
 from detectors.weights import load_weights, read_weights, recognise, resemblance
@@ -105,7 +105,11 @@ def loaders(given: int | None, config: DetectorConfig, group: Group = ALONE) -> 
 
 
 def _network(config: DetectorConfig) -> str:
-    return f"{config.backbone_name} at {config.resolution} pixels, trained with {config.optimizer.type}"
+    """A network in a few words, with the settings that the demo makes cheaper."""
+    keys = [assignment.partition("=")[0] for assignment in DETECTOR[config.model_name].light]
+    options = [key.removeprefix("options.") for key in keys if key.startswith("options.")]
+    cheaper = "".join(f", {option} {config.options.get(option)}" for option in options)
+    return f"{config.backbone_name} at {config.resolution} pixels, trained with {config.optimizer.type}{cheaper}"
 
 
 def _other_reconstructions(config: DetectorConfig, metadata: Mapping[str, str], path: Path) -> Iterator[str]:

@@ -51,6 +51,7 @@ class AbstractDetector(nn.Module):
     Attributes:
         version: raised when a change to the method changes its scores; it enters the address of every result.
         Options: schema of the method's own settings, the YAML's `options`.
+        light: assignments to its configuration that make training cheap, which `assay demo` takes on a CPU.
         config: the configuration that it was built from.
         options: the settings, checked against `Options`.
         backbone: what `build_backbone` made.
@@ -59,6 +60,7 @@ class AbstractDetector(nn.Module):
 
     version: ClassVar[int] = 1
     Options: ClassVar[type[Schema]] = Schema
+    light: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: DetectorConfig) -> None:
         """Build the network and the loss.

@@ -12,9 +12,12 @@ from benchmark.train import images_of_an_epoch, training_faces
 from config.errors import InputError
 from config.load import YAML, load_config
 from config.schema import DetectorConfig
+from detectors import DETECTOR
 from training import RECIPE
 
 BASELINE = "efficientnet_lite0"
+SHOWN = (BASELINE, "prodet")
+"""What the demo trains: the baseline, and each method."""
 EPOCHS = 4
 """Of the baseline; what others have time for is counted in images."""
 
@@ -71,8 +74,8 @@ class Light:
 def lightened(name: str, train_sets: Sequence[str], seed: int, overrides: Sequence[str] = ()) -> Light:
     """A detector with the baseline's network, input, optimiser and batch sizes; all else is its own.
 
-    The batch becomes a little smaller where a sample of the detector's batch recipe has a number of images that does
-    not divide it.
+    A method may say what else makes it cheap (`AbstractDetector.light`). The batch becomes a little smaller where a
+    sample of the detector's batch recipe has a number of images that does not divide it.
 
     Args:
         name: as for `Light`.
@@ -84,10 +87,13 @@ def lightened(name: str, train_sets: Sequence[str], seed: int, overrides: Sequen
         InputError: no such detector or batch recipe.
     """
     taken = load_config(DetectorConfig, BASELINE).model_dump(mode="json", include=set(_TAKEN))
-    recipe = RECIPE[load_config(DetectorConfig, name, overrides).dataset_type]
-    taken["train_batchSize"] -= taken["train_batchSize"] % recipe.members
+    own = load_config(DetectorConfig, name, overrides)
+    members = RECIPE[own.dataset_type].members
     values = taken | {"manualSeed": seed, "train_dataset": list(train_sets)}
     assigned = (*overrides, *(f"{key}={_one_line(value)}" for key, value in values.items()))
+    assigned = (*assigned, *DETECTOR[own.model_name].light)
+    size = load_config(DetectorConfig, name, assigned).train_batchSize
+    assigned = (*assigned, f"train_batchSize={size - size % members}")
     return Light(name, assigned, load_config(DetectorConfig, name, assigned))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmark.demo.light import BASELINE, lightened_all
+from benchmark.demo.light import SHOWN, lightened_all
 from benchmark.demo.pages import Outcome, write_pages
 from benchmark.demo.prepare import DATASETS, prepare_demo, reconstruct_demo
 from benchmark.evaluate import show_results
@@ -27,7 +27,7 @@ SUITE = "baselines_demo"
 def run_demo(
     out: Path,
     *,
-    detectors: Sequence[str] = (BASELINE,),
+    detectors: Sequence[str] = SHOWN,
     faces: Path | None,
     seed: int,
     landmarks: Path | None,

@@ -78,6 +78,7 @@ class ProDet(AbstractDetector):
     """
 
     Options = ProDetOptions
+    light = ("options.hidden=128", "train_batchSize=16")
     options: ProDetOptions
     attribute_labels: Tensor
     fake_labels: Tensor

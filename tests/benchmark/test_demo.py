@@ -8,6 +8,7 @@ from benchmark.demo import light
 from benchmark.demo.light import BASELINE, lightened
 from config.load import config_names, load_config
 from config.schema import DetectorConfig
+from detectors import DETECTOR
 from evaluation.scores import ScoreRecord
 from tests.dfb import write_ffpp
 from training import RECIPE
@@ -57,6 +58,7 @@ def test_a_detector_keeps_all_but_the_baselines_network_and_input(name: str):
     found = lightened(name, ["DemoFF"], seed=7).config
     for key in ("backbone_name", "backbone_config", "pretrained", "mean", "std", "resolution", "optimizer"):
         assert getattr(found, key) == getattr(baseline, key)
+    own = load_config(DetectorConfig, name, DETECTOR[own.model_name].light)
     for key in ("model_name", "dataset_type", "pseudofake", "loss_func", "options", "with_mask", "data_aug"):
         assert getattr(found, key) == getattr(own, key)
     assert found.train_batchSize % RECIPE[own.dataset_type].members == 0
