@@ -61,12 +61,13 @@ def _variants(schema: type[Schema], name: str) -> Iterator[tuple[str, str]]:
 
 
 def _suite(name: str) -> Iterator[tuple[str, str]]:
-    """A suite's title, and lines with its rows and its test sets."""
+    """A suite's title, and lines with its rows, its test sets and its figures."""
     suite = load_config(SuiteConfig, name)
     yield name, suite.title
     yield "", f"  rows: {', '.join(row.name for row in suite.rows)}"
-    tests = dict.fromkeys(test for columns in suite.columns for test in columns.test.values())
-    yield "", f"  data sets: {' '.join(tests)}"
+    yield "", f"  data sets: {' '.join(suite.tests)}"
+    if suite.figures:
+        yield "", f"  figures: {' '.join(figure.file for figure in suite.figures)}"
 
 
 def _registry(kind: str) -> Registry:

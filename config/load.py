@@ -1,7 +1,8 @@
 """The one loader: YAML file or name -> overrides -> validated schema; and the way back to YAML."""
 
 import logging
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -40,6 +41,7 @@ KINDS: dict[type[Schema], str] = {
 
 YAML = {".yaml", ".yml"}
 BASE, VARIANTS = "base", "variants"  # keys of files, which no schema has
+KIND = "kind"  # the key that tells which of several schemas a mapping is of
 MOST_VALUES = 100_000  # of a YAML file, its aliases written out
 
 
@@ -285,18 +287,35 @@ def _refuse_unknown_keys(schema: type[BaseModel], raw: Mapping[str, Any], where:
 
 
 def _nested(annotation: Any, value: Any) -> list[tuple[type[BaseModel], Mapping[str, Any]]]:
-    """The (schema, mapping) pairs that a value of this annotation is made of."""
+    """The (schema, mapping) pairs that a value of this annotation is made of; of several kinds, the one it names."""
     parts = value if isinstance(value, list) else [value]
-    models = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
-    schemas = [model for model in models if issubclass(model, BaseModel)]
-    return [(model, part) for model in schemas for part in parts if isinstance(part, Mapping)]
+    schemas, mappings = list(_schemas(annotation)), [part for part in parts if isinstance(part, Mapping)]
+    return [(model, part) for model in schemas for part in mappings if len(schemas) == 1 or _is_of(model, part)]
+
+
+def _schemas(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The schemas that an annotation names, at any depth."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _schemas(part)
+
+
+def _is_of(model: type[BaseModel], part: Mapping[str, Any]) -> bool:
+    """Whether a mapping is of one of several schemas, which differ in the value of their key `kind`."""
+    return part.get(KIND) == model.model_fields[KIND].default
 
 
 def _complaint(error: "ErrorDetails") -> str:
     """Pydantic's complaint about one value as the end of a sentence."""
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
-    if error["type"] in {"model_type", "dict_type"}:
+    if error["type"] == "union_tag_invalid":
+        kinds = re.findall(r"'(\w+)'", error["ctx"]["expected_tags"])
+        return str(unknown(KIND, error["ctx"]["tag"], kinds))
+    if error["type"] == "union_tag_not_found":
+        return f"expected a key '{KIND}'"
+    if error["type"] in {"model_type", "dict_type", "model_attributes_type"}:
         return f"expected keys with values, not {error['input']!r}"
     message = error["msg"][:1].lower() + error["msg"][1:]
     return message if error["type"] == "missing" else f"{message}, not {error['input']!r}"

@@ -1,12 +1,15 @@
-"""Schema of suites: a table as rows of detectors and columns of measurements; config/suites/*.yaml."""
+"""Schema of suites: a table as rows of detectors and columns of measurements, and figures; config/suites/*.yaml."""
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from config.base import Schema
+from config.errors import unknown
+from config.figure import AnyFigure, BarsFigure, FacesFigure
+from config.test_sets import OnTestSets
 
 
 class SuiteRow(Schema):
@@ -37,7 +40,7 @@ class SuiteRow(Schema):
         return any(assignment.partition("=")[0].strip() == key for assignment in self.set)
 
 
-class SuiteColumns(Schema):
+class SuiteColumns(OnTestSets):
     """Columns of one metric: for each test set one, or one for each perturbation and level.
 
     Attributes:
@@ -52,18 +55,11 @@ class SuiteColumns(Schema):
     """
 
     metric: str = "frame_auc"
-    test: Annotated[dict[str, str], Field(min_length=1)]
     title: str = ""
-    perturb: str | None = None
     perturbations: tuple[str, ...] = ()
     levels: tuple[int, ...] = ()
     relative: bool = False
     averages: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-
-    @field_validator("test", mode="before")
-    @classmethod
-    def _named_as_they_are(cls, value: Any) -> Any:
-        return {name: name for name in value} if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _perturbed_where_it_must_be(self) -> "SuiteColumns":
@@ -78,7 +74,7 @@ class SuiteColumns(Schema):
 
     @property
     def needs_features(self) -> bool:
-        """Whether the metric is computed from features, not from scores."""
+        """Whether the metric is a distance of features."""
         return self.metric.endswith("mpd")
 
 
@@ -95,6 +91,7 @@ class SuiteConfig(Schema):
         threshold_on: data sets on whose val split the thresholds of TPR and FPR are chosen.
         rows: the detectors.
         columns: what is measured.
+        figures: what is drawn of the same cells, or of more.
         footnotes: what a reader must know beside the figures.
     """
 
@@ -107,7 +104,17 @@ class SuiteConfig(Schema):
     threshold_on: tuple[str, ...] = ()
     rows: Annotated[tuple[SuiteRow, ...], Field(min_length=1)]
     columns: Annotated[tuple[SuiteColumns, ...], Field(min_length=1)]
+    figures: tuple[AnyFigure, ...] = ()
     footnotes: tuple[str, ...] = ()
+
+    @property
+    def tests(self) -> list[str]:
+        """The test sets of all columns and figures, each once."""
+        found: list[str] = []
+        for asked in (*self.columns, *self.figures):
+            found += asked.test.values() if isinstance(asked, OnTestSets) else ()
+            found += [asked.test] if isinstance(asked, FacesFigure) else ()
+        return list(dict.fromkeys(found))
 
     @model_validator(mode="after")
     def _rows_have_names_of_their_own(self) -> "SuiteConfig":
@@ -124,4 +131,19 @@ class SuiteConfig(Schema):
             raise ValueError(f"seeds: row '{both[0]}' sets manualSeed as well; leave out one of them")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: one is given twice")
+        return self
+
+    @model_validator(mode="after")
+    def _figures_are_of_what_is_there(self) -> "SuiteConfig":
+        files = [figure.file for figure in self.figures]
+        rows = [row.name for row in self.rows]
+        metrics = {group.metric for group in self.columns if group.perturb is None}
+        for figure in self.figures:
+            if files.count(figure.file) > 1:
+                raise ValueError(f"figures: two are called '{figure.file}'; give one of them a name of its own")
+            for name in figure.rows:
+                if name not in rows:
+                    raise ValueError(f"figures: {figure.file}: {unknown('row', name, rows)}")
+            if isinstance(figure, BarsFigure) and figure.metric not in metrics:
+                raise ValueError(f"figures: {figure.file}: {unknown('metric of the columns', figure.metric, metrics)}")
         return self

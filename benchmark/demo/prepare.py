@@ -17,7 +17,7 @@ from benchmark.reconstruct import reconstruct_dataset
 from config.errors import InputError
 from config.files import write_text
 from config.schema import DetectorConfig
-from config.suite import SuiteColumns
+from config.test_sets import OnTestSets
 from preprocessing.views import load_suite
 from training import RECIPE
 
@@ -103,7 +103,7 @@ def reconstruct_demo(
 
 
 def perturb_demo(
-    columns: Iterable[SuiteColumns],
+    asked: Iterable[OnTestSets],
     out: Path,
     *,
     profile: str,
@@ -111,17 +111,17 @@ def perturb_demo(
     workers: int | None,
     console: Console,
 ) -> None:
-    """Make the crops of perturbed frames that some columns are measured on, where their suite perturbs frames.
+    """Make the crops of perturbed frames that columns and figures are of, where their suite perturbs frames.
 
     Args:
-        columns: of a suite whose data sets are the demo's.
+        asked: of a suite whose data sets are the demo's.
         out: the demo's folder.
         profile: preprocessing profile.
         landmarks: 81-point predictor.
         workers: processes.
         console: where progress is shown.
     """
-    wanted = {(test, group.perturb) for group in columns if group.perturb for test in group.test.values()}
+    wanted = {(test, one.perturb) for one in asked if one.perturb for test in one.test.values()}
     for name, suite in sorted(wanted):
         if load_suite(suite).config.on == "frame":
             perturb_dataset(

@@ -47,12 +47,21 @@ def read_perturbed(paths: Sequence[Path], metric: str = "frame_auc") -> list[Fou
     for one in (one for one in read if one.is_test or one.path in paths):
         if found.setdefault((one.run, one.test_set, one.suite.name), one) is not one:
             raise InputError(f"{one.path}: {one.run} on {one.test_set} under {one.suite.name} is given twice")
-        if all(one.robustness.value(condition, metric) is None for condition in one.robustness.conditions):
-            needs = "; 'assay table --perturb SUITE --threshold-on DATASET' has it" if metric.endswith("pct") else ""
-            raise InputError(f"{one.path} has no {metric} to draw{needs}")
+        refuse_without(one, metric)
     if not found:
         raise InputError(f"no test scores below {', '.join(map(str, paths))}; name another split's {PERTURBED} itself")
     return list(found.values())
+
+
+def refuse_without(found: Found, metric: str) -> None:
+    """See that a perturbed score table has a metric.
+
+    Raises:
+        InputError: it has not.
+    """
+    if all(found.robustness.value(condition, metric) is None for condition in found.robustness.conditions):
+        needs = "; 'assay table --perturb SUITE --threshold-on DATASET' has it" if metric.endswith("pct") else ""
+        raise InputError(f"{found.path} has no {metric} to draw{needs}")
 
 
 def draw_robustness(
@@ -81,10 +90,10 @@ def draw_robustness(
     return level_panels(curves, _axis(metric, relative), "; ".join(caption))
 
 
-def levels_table(found: Sequence[Found], metric: str, relative: bool) -> Table:
-    """The same in numbers: a row for each line of each panel, a column for each level."""
+def levels_table(found: Sequence[Found], metric: str, relative: bool, names: Sequence[str] = ()) -> Table:
+    """The same in numbers: a row for each line of each panel, a column for each level; arguments likewise."""
     metric, relative = _shown(metric, relative)
-    curves = _named_curves(found, metric, relative, _names(found))
+    curves = _named_curves(found, metric, relative, names or _names(found))
     levels = sorted({level for curve in curves for level in curve.levels})
     at = [dict(zip(curve.levels, zip(curve.means, curve.deviations, strict=True), strict=True)) for curve in curves]
     cells = [[values.get(level, (None, None)) for level in levels] for values in at]

@@ -1,10 +1,11 @@
 """The columns that a suite's groups of columns stand for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmark.leaderboard import metric_title
 from config.errors import InputError, unknown
+from config.figure import RobustnessFigure, SuiteFigure
 from config.suite import SuiteColumns
 from evaluation.metrics import METRICS
 from evaluation.robustness import DISTANCES
@@ -50,9 +51,7 @@ def measured_columns(group: SuiteColumns) -> Iterator[Measured]:
     Raises:
         InputError: an unknown metric or perturbation suite, or one without such a perturbation or level.
     """
-    known = (*METRICS, *(DISTANCES if group.perturb else ()))
-    if group.metric not in known:
-        raise unknown("metric", group.metric, known)
+    _refuse_unknown_metric(group.metric, group.perturb)
     if group.perturb is None:
         yield from (Measured(group, heading, test) for heading, test in group.test.items())
         return
@@ -70,3 +69,20 @@ def measured_columns(group: SuiteColumns) -> Iterator[Measured]:
                 words += [name.replace("_", " ")]
                 words += [str(level)] if len(group.levels or levels[name]) > 1 else []
                 yield Measured(group, " ".join(words), test, name, level)
+
+
+def refuse_unknown_metrics(figures: Iterable[SuiteFigure]) -> None:
+    """See that figures of metrics name known ones.
+
+    Raises:
+        InputError: one does not.
+    """
+    for figure in figures:
+        if isinstance(figure, RobustnessFigure):
+            _refuse_unknown_metric(figure.metric, figure.perturb)
+
+
+def _refuse_unknown_metric(metric: str, perturb: str | None) -> None:
+    known = (*METRICS, *(DISTANCES if perturb else ()))
+    if metric not in known:
+        raise unknown("metric", metric, known)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from benchmark.describe import whole_of
 from benchmark.suites.cells import ScoreCell, TrainCell
-from benchmark.suites.columns import suite_columns
+from benchmark.suites.columns import refuse_unknown_metrics, suite_columns
 from config.errors import InputError, unknown
 from config.load import load_config
 from config.schema import DetectorConfig
-from config.suite import SuiteColumns, SuiteConfig, SuiteRow
+from config.suite import SuiteConfig, SuiteRow
+from config.test_sets import OnTestSets
 from detectors import DETECTOR
 from evaluation.protocol import Protocol
 from preprocessing.parts import find_source
@@ -66,7 +67,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A suite's cells, in the order in which they are made.
+    """The cells of a suite's table and figures, in the order in which they are made.
 
     Attributes:
         name: of the suite.
@@ -102,8 +103,14 @@ def status(cell: Cell) -> Status:
 
 def _missing(cell: Cell) -> dict[str, str]:
     """The data sets that a cell lacks, and how each comes."""
-    of, missing = (cell, {}) if isinstance(cell, TrainCell) else (cell.of, {})
-    for name in (*of.config.train_dataset, *([] if isinstance(cell, TrainCell) else [cell.test])):
+    of, tests = (cell, []) if isinstance(cell, TrainCell) else (cell.of, [cell.test])
+    return missing_sets([*of.config.train_dataset, *tests], of)
+
+
+def missing_sets(names: Iterable[str], of: TrainCell) -> dict[str, str]:
+    """Which data sets are not preprocessed as a training run needs them, and how each comes."""
+    missing = {}
+    for name in names:
         try:
             find_source(of.data, name, of.profile)
         except InputError:
@@ -128,10 +135,11 @@ def plan_suite(name: str, suite: SuiteConfig, data: Path, runs: Path, only: Sequ
             one name, or a pattern that fits no row.
     """
     suite_columns(suite.columns)  # so that a wrong name is answered before anything runs
+    refuse_unknown_metrics(suite.figures)
     rows = [row for row in suite.rows if not only or any(fnmatchcase(row.name, pattern) for pattern in only)]
     if not rows:
         raise unknown("row", ", ".join(only), [row.name for row in suite.rows])
-    perturbations = _perturbations(suite.columns)
+    perturbations = _perturbations(on_test_sets(suite))
     trained = [_trained(row, seed, suite, perturbations, data, runs) for row in rows for seed in suite.seeds or (None,)]
     return Plan(name, suite, tuple(trained))
 
@@ -154,18 +162,24 @@ def _trained(
     scores: dict[ScoreKey, ScoreCell] = {}
     for name in suite.threshold_on:
         scores[name, "val", None] = ScoreCell(cell, name, "val")
-    for group in suite.columns:
-        perturb = perturbations[group.perturb] if group.perturb else None
-        for test in group.test.values():
-            known = scores.get((test, "test", group.perturb))
-            with_features = group.needs_features or (known is not None and known.with_features)
-            scores[test, "test", group.perturb] = ScoreCell(cell, test, "test", perturb, with_features)
+    for asked in on_test_sets(suite, row.name):
+        perturb = perturbations[asked.perturb] if asked.perturb else None
+        for test in asked.test.values():
+            known = scores.get((test, "test", asked.perturb))
+            with_features = asked.needs_features or (known is not None and known.with_features)
+            scores[test, "test", asked.perturb] = ScoreCell(cell, test, "test", perturb, with_features)
     return Trained(row, cell, scores)
 
 
-def _perturbations(columns: Iterable[SuiteColumns]) -> dict[str, Suite]:
-    """The perturbation suites of some columns, as they are named there."""
-    found = {group.perturb: load_suite(group.perturb) for group in columns if group.perturb}
+def on_test_sets(suite: SuiteConfig, row: str | None = None) -> list[OnTestSets]:
+    """The columns and figures that are of scores of test sets: all, or those that show a row."""
+    figures = [figure for figure in suite.figures if row is None or figure.shows(row)]
+    return [*suite.columns, *(figure for figure in figures if isinstance(figure, OnTestSets))]
+
+
+def _perturbations(asked: Iterable[OnTestSets]) -> dict[str, Suite]:
+    """The perturbation suites of some columns and figures, as they are named there."""
+    found = {one.perturb: load_suite(one.perturb) for one in asked if one.perturb}
     by_name: dict[str, Suite] = {}
     for given, perturb in found.items():
         if by_name.setdefault(perturb.name, perturb).sha256 != perturb.sha256:

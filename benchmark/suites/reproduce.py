@@ -1,4 +1,4 @@
-"""`assay reproduce`: one table of a paper, from its plan to its files."""
+"""`assay reproduce`: one table of a paper with its figures, from its plan to its files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +7,9 @@ from rich.console import Console
 
 from benchmark.demo.prepare import perturb_demo, prepare_demo, reconstruct_demo
 from benchmark.suites.cost import Costs
+from benchmark.suites.figures import draw_figures
 from benchmark.suites.overwrite import Overwrite
-from benchmark.suites.plan import Plan, plan_suite
+from benchmark.suites.plan import Plan, on_test_sets, plan_suite
 from benchmark.suites.run import Machine, run_plan
 from benchmark.suites.show import show_plan
 from benchmark.suites.stand_ins import on_the_demo
@@ -35,12 +36,13 @@ def reproduce(
     seed: int = 0,
     console: Console,
 ) -> Table | None:
-    """Make what is missing of a suite's cells, and write its table as CSV, Markdown, LaTeX and HTML.
+    """Make what is missing of a suite's cells, write its table as CSV, Markdown, LaTeX and HTML, and draw its figures.
 
     Args:
         name: a suite that ships with Assay, or a YAML file.
         data: folder of stores and manifests; with `demo` the demo's own is taken.
-        out: folder of results: runs lie in its folder runs, the table in its folder suites; with `demo` the demo's.
+        out: folder of results: runs lie in its folder runs, table and figures in its folder suites; with `demo` the
+            demo's.
         demo: take the demo's data sets and small network for the suite's own.
         only_plan: show the cells and their costs, and make none.
         only: patterns of rows' names.
@@ -48,7 +50,7 @@ def reproduce(
         machine: where to run.
         landmarks: 81-point predictor for the demo's preprocessing.
         seed: of the demo's clips and training.
-        console: where progress and the table are shown.
+        console: where progress, the table, and what was drawn are shown.
 
     Returns:
         The table; None if only the plan was asked for.
@@ -67,7 +69,7 @@ def reproduce(
     if demo:
         reconstruct_demo([entry.cell.config for entry in plan.trained], data, suite.profile, machine.device, console)
         perturb_demo(
-            suite.columns,
+            on_test_sets(suite),
             out,
             profile=suite.profile,
             landmarks=landmarks,
@@ -81,6 +83,7 @@ def reproduce(
     table = suite_table(plan)
     console.print(f"\n{FORMATS['md'](table)}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"table: {', '.join(map(str, write_table(plan, table, out)))}", highlight=False, soft_wrap=True)
+    draw_figures(plan, table, out / TABLES, machine, console)
     return table
 
 

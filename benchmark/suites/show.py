@@ -9,7 +9,7 @@ from rich.text import Text
 
 from benchmark.suites.cells import TrainCell
 from benchmark.suites.cost import Costs
-from benchmark.suites.plan import Cell, Plan, State, status
+from benchmark.suites.plan import Cell, Plan, State, Status, status
 
 STYLES = {State.DONE: "green", State.TO_RUN: "bold", State.WAITS: "yellow"}
 
@@ -30,17 +30,23 @@ def show_plan(plan: Plan, costs: Costs, console: Console) -> None:
             ahead[found.state].append(seconds)
             cost = duration(seconds)
         reasons |= found.waits_for
-        kind, on = _words(cell)
-        state = " ".join(filter(None, [found.state + (" for" if found.waits_for else ""), ", ".join(found.waits_for)]))
-        drawn.add_row(
-            Text(name), kind, Text(on), Text(state, style=STYLES[found.state]), Text(_folder(cell, found.state)), cost
-        )
+        kind, on = words(cell)
+        state = Text(in_words(found), style=STYLES[found.state])
+        drawn.add_row(Text(name), kind, Text(on), state, Text(_folder(cell, found.state)), cost)
     console.print(drawn)
     for reason in reasons.values():
         console.print(reason, highlight=False, markup=False)
     for kind_of_state, together in ahead.items():
         if together:
             console.print(_sum(kind_of_state, together, costs.name), highlight=False, markup=False)
+    if plan.suite.figures:
+        names = ", ".join(figure.file for figure in plan.suite.figures)
+        console.print(f"figures, drawn of these cells: {names}", highlight=False, markup=False)
+
+
+def in_words(found: Status) -> str:
+    """A cell's state, with what it waits for."""
+    return f"{found.state} for {', '.join(found.waits_for)}" if found.waits_for else str(found.state)
 
 
 def _sum(state: State, costs: Sequence[float | None], device: str) -> str:
@@ -73,7 +79,7 @@ def _each_once(plan: Plan) -> Iterable[tuple[str, Cell]]:
                 yield entry.row.name, cell
 
 
-def _words(cell: Cell) -> tuple[str, str]:
+def words(cell: Cell) -> tuple[str, str]:
     """What kind of cell it is, and on what."""
     if isinstance(cell, TrainCell):
         return "train", " + ".join(cell.config.train_dataset)

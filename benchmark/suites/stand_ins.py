@@ -1,14 +1,19 @@
 """A suite on the demo's data: its data sets mapped onto the demo's, its detectors with the demo's small network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from benchmark.demo.light import lightened
 from benchmark.describe import whole_of
+from config.base import Schema
+from config.figure import FacesFigure
 from config.load import load_config
 from config.schema import DetectorConfig
 from config.suite import SuiteConfig, SuiteRow
+from config.test_sets import OnTestSets
 
+S = TypeVar("S", bound=Schema)
 SOURCE, OTHER = "DemoFF", "DemoX"
 
 
@@ -24,15 +29,7 @@ def on_the_demo(suite: SuiteConfig, data: Path, seed: int) -> SuiteConfig:
         seed: of training, if the suite names none.
     """
     sources = {_whole(name) for row in suite.rows for name in _trained_on(row, suite)}
-    stand_in = {
-        name: SOURCE if _whole(name) in {*sources, SOURCE} else OTHER
-        for columns in suite.columns
-        for name in columns.test.values()
-    }
-    columns = [
-        group.model_copy(update={"test": {heading: stand_in[name] for heading, name in group.test.items()}})
-        for group in suite.columns
-    ]
+    stand_in = {name: SOURCE if _whole(name) in {*sources, SOURCE} else OTHER for name in suite.tests}
     notes = []
     for stand in (SOURCE, OTHER):
         replaced = sorted(name for name, by in stand_in.items() if by == stand and name != stand)
@@ -42,10 +39,18 @@ def on_the_demo(suite: SuiteConfig, data: Path, seed: int) -> SuiteConfig:
             "train": (SOURCE,),
             "threshold_on": (SOURCE,) if suite.threshold_on else (),
             "rows": tuple(_light(row, data, seed, suite.profile) for row in suite.rows),
-            "columns": tuple(columns),
+            "columns": tuple(_on(group, stand_in) for group in suite.columns),
+            "figures": tuple(_on(figure, stand_in) for figure in suite.figures),
             "footnotes": (*suite.footnotes, *notes),
         }
     )
+
+
+def _on(asked: S, stand_in: Mapping[str, str]) -> S:
+    """Columns or a figure, on other test sets; headings stay."""
+    if isinstance(asked, OnTestSets):
+        return asked.model_copy(update={"test": {heading: stand_in[name] for heading, name in asked.test.items()}})
+    return asked.model_copy(update={"test": stand_in[asked.test]}) if isinstance(asked, FacesFigure) else asked
 
 
 def _light(row: SuiteRow, data: Path, seed: int, profile: str) -> SuiteRow:

@@ -1,0 +1,232 @@
+"""A suite's figures, drawn of the cells that are there; what kinds there are, config.figure says."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import singledispatch
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from benchmark.explain.cam import cam_sheet
+from benchmark.explain.confidence import confidence_table, read_confidence
+from benchmark.explain.embed import draw_embedded, embed, embedding_table
+from benchmark.explain.robustness import draw_robustness, levels_table, refuse_without
+from benchmark.leaderboard import metric_title
+from benchmark.places import features_path
+from benchmark.robustness_tables import read_robustness
+from benchmark.suites.columns import group_heading
+from benchmark.suites.plan import Cell, Plan, ScoreKey, State, Trained, missing_sets, status
+from benchmark.suites.run import Machine
+from benchmark.suites.show import in_words, words
+from config.errors import InputError
+from config.figure import (
+    BarsFigure,
+    CamFigure,
+    ConfidenceFigure,
+    EmbedFigure,
+    FacesFigure,
+    RobustnessFigure,
+    SuiteFigure,
+)
+from config.suite import SuiteColumns, SuiteConfig
+from config.test_sets import OnTestSets
+from evaluation.plots.explanations import confidence_rows
+from evaluation.plots.measures import Bars, bar_figure
+from evaluation.plots.style import save_figure
+from evaluation.render import save_table
+from evaluation.tables import Table
+
+PICTURES, NUMBERS = (".png", ".svg"), ".csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture, and the numbers behind it where the suite's table does not have them."""
+
+    picture: Figure
+    numbers: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a figure is drawn of.
+
+    Attributes:
+        plan: the plan of the suite.
+        rows: each row that is shown, with its first seed.
+        table: the suite's table.
+        machine: where detectors are run on faces.
+    """
+
+    plan: Plan
+    rows: tuple[Trained, ...]
+    table: Table
+    machine: Machine
+
+    def name(self, entry: Trained) -> str:
+        """What a row is called; with its seed where there are several."""
+        seed = f", seed {entry.cell.config.manualSeed}" if len(self.plan.suite.seeds) > 1 else ""
+        return f"{entry.row.name}{seed}"
+
+    def scores(self, config: OnTestSets) -> Iterator[tuple[str, Path]]:
+        """The score tables of the figure's test sets, row by row, each with what it is called."""
+        for entry in self.rows:
+            for heading, test in config.test.items():
+                name = f"{self.name(entry)} on {heading}" if len(config.test) > 1 else self.name(entry)
+                yield name, entry.scores[test, "test", config.perturb].scores
+
+
+def draw_figures(plan: Plan, table: Table, folder: Path, machine: Machine, console: Console) -> None:
+    """Draw each figure of a suite whose cells are there, and say of the others what they wait for.
+
+    Args:
+        plan: of the suite.
+        table: its table.
+        folder: where pictures go, by the names of suite and figure, and the numbers behind them as CSV.
+        machine: where detectors are run on faces.
+        console: where it is said.
+    """
+    for config in plan.suite.figures:
+        path = folder / f"{plan.name}-{config.file}"
+        try:
+            files = ", ".join(map(str, _write(_drawn(config, plan, table, machine), path)))
+            _say(f"figure: {files}{_without(config, plan)}", console)
+        except InputError as error:
+            earlier = _with(path, PICTURES[0])
+            _say(f"figure {config.file} is left out: {error}", console)
+            if earlier.is_file():
+                _say(f"{earlier} is of an earlier call", console)
+
+
+def _say(text: str, console: Console) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _with(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _without(config: SuiteFigure, plan: Plan) -> str:
+    """Which of a figure's rows were not chosen, in words."""
+    chosen = {entry.row.name for entry in plan.trained}
+    left = [row.name for row in plan.suite.rows if config.shows(row.name) and row.name not in chosen]
+    return f" (without {', '.join(left)})" if left else ""
+
+
+def _write(drawn: Drawn, path: Path) -> list[Path]:
+    pictures = [_with(path, suffix) for suffix in PICTURES]
+    for picture in pictures:
+        save_figure(drawn.picture, picture)
+    if drawn.numbers is None:
+        return pictures
+    save_table(drawn.numbers, _with(path, NUMBERS))
+    return [*pictures, _with(path, NUMBERS)]
+
+
+def _drawn(config: SuiteFigure, plan: Plan, table: Table, machine: Machine) -> Drawn:
+    """The figure of those of its rows that were chosen.
+
+    Raises:
+        InputError: none was, a cell is not there, or it cannot be drawn of what is there.
+    """
+    first: dict[str, Trained] = {}
+    for entry in (entry for entry in plan.trained if config.shows(entry.row.name)):
+        first.setdefault(entry.row.name, entry)
+        for cell in _cells(config, entry, plan.suite):
+            if (found := status(cell)).state != State.DONE:
+                raise InputError(f"{entry.row.name}, {' on '.join(words(cell))}: {in_words(found)}")
+        if isinstance(config, FacesFigure) and (missing := missing_sets([config.test], entry.cell)):
+            raise InputError(missing[config.test])
+    if not first:
+        raise InputError(f"none of its rows ({', '.join(config.rows)}) was chosen")
+    return draw(config, Shown(plan, tuple(first.values()), table, machine))
+
+
+def _cells(config: SuiteFigure, entry: Trained, suite: SuiteConfig) -> list[Cell]:
+    """What of a row must be there."""
+    asked: Sequence[OnTestSets] = [config] if isinstance(config, OnTestSets) else []
+    if isinstance(config, BarsFigure):
+        asked = clean_columns(config.metric, suite)
+    keys: list[ScoreKey] = [(test, "test", one.perturb) for one in asked for test in one.test.values()]
+    if isinstance(config, RobustnessFigure) and config.needs_thresholds:
+        keys += [(name, "val", None) for name in suite.threshold_on]
+    return [entry.cell, *(entry.scores[key] for key in keys)]
+
+
+def clean_columns(metric: str, suite: SuiteConfig) -> list[SuiteColumns]:
+    """The groups of columns of a metric without perturbations."""
+    return [group for group in suite.columns if group.metric == metric and group.perturb is None]
+
+
+@singledispatch
+def draw(config: SuiteFigure, shown: Shown) -> Drawn:
+    """Draw one kind of figure.
+
+    Args:
+        config: the figure, whose class is its kind.
+        shown: what it is drawn of; all of it is there.
+
+    Raises:
+        InputError: it cannot be drawn of that.
+    """
+    raise NotImplementedError(type(config).__name__)
+
+
+@draw.register
+def _(config: BarsFigure, shown: Shown) -> Drawn:
+    suite, table = shown.plan.suite, shown.table
+    headings = {group_heading(group, suite.columns) for group in clean_columns(config.metric, suite)}
+    chosen = [index for index, column in enumerate(table.columns) if column.group in headings]
+    names = [table.columns[index].name for index in chosen]
+    values = dict(zip(table.rows, table.values, strict=True))
+    rows = [entry.row.name for entry in shown.rows]
+    bars = [Bars(row, [values[row][index] for index in chosen], [None] * len(chosen)) for row in rows]
+    chance = 0.5 if config.metric.endswith("auc") else None
+    return Drawn(bar_figure(names, bars, metric_title(config.metric), config.title, chance))
+
+
+@draw.register
+def _(config: RobustnessFigure, shown: Shown) -> Drawn:
+    names, paths = zip(*shown.scores(config), strict=True)
+    on = shown.plan.suite.threshold_on if config.needs_thresholds else ()
+    found = [read_robustness(path, threshold_on=on, distances=config.needs_features) for path in paths]
+    for one in found:
+        refuse_without(one, config.metric)
+    drawn = draw_robustness(found, config.metric, config.relative, names)
+    return Drawn(drawn, levels_table(found, config.metric, config.relative, names))
+
+
+@draw.register
+def _(config: ConfidenceFigure, shown: Shown) -> Drawn:
+    sets = []
+    for name, path in shown.scores(config):
+        (one,) = read_confidence([path])
+        sets.append(replace(one, name=name))
+    return Drawn(confidence_rows(sets), confidence_table(sets))
+
+
+@draw.register
+def _(config: EmbedFigure, shown: Shown) -> Drawn:
+    embedded = []
+    for name, path in shown.scores(config):
+        (one,) = embed([features_path(path)], seed=config.seed, most=config.most)
+        embedded.append(replace(one, embedding=replace(one.embedding, title=name)))
+    return Drawn(draw_embedded(embedded, config.seed), embedding_table(embedded))
+
+
+@draw.register
+def _(config: CamFigure, shown: Shown) -> Drawn:
+    of = shown.rows[0].cell
+    sheet = cam_sheet(
+        [entry.cell.folder for entry in shown.rows],
+        config.test,
+        of.data,
+        per_class=config.per_class,
+        seed=config.seed,
+        profile=of.profile,
+        device=shown.machine.device,
+    )
+    named = [replace(one, name=shown.name(entry)) for one, entry in zip(sheet.seen, shown.rows, strict=True)]
+    sheet = replace(sheet, seen=named)
+    return Drawn(sheet.figure(), sheet.table())

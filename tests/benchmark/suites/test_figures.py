@@ -1,0 +1,198 @@
+"""A suite's figures: what `assay explain` draws, of cells; what they add to a plan, what they wait for."""
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmark.explain.cam import cam_sheet
+from benchmark.explain.embed import embed, embedding_table
+from benchmark.explain.robustness import level_curves, read_perturbed
+from benchmark.places import features_path
+from benchmark.suites.figures import Drawn, Shown, draw, draw_figures
+from benchmark.suites.plan import Plan, plan_suite
+from benchmark.suites.run import Machine, run_plan
+from benchmark.suites.table import suite_table
+from config.errors import InputError
+from config.load import validate
+from config.suite import SuiteConfig
+from evaluation.scores import read_scores
+from tests.dfb import write_ffpp
+
+FFPP = "FaceForensics++"
+SMALL = ("nEpochs=1", "resolution=32", "train_batchSize=2", "pretrained=null")
+NOISE = "on: crop\nperturbations: {gaussian_noise: [{variance: 25}, {variance: 100}]}"
+CPU = Machine("cpu", 0)
+SUFFIXES = (".png", ".svg", ".csv")
+
+
+def rows(*names: str) -> list[dict]:
+    """Small detectors that differ in their seed, which is their name."""
+    return [{"name": n, "detector": "efficientnet_lite0", "set": [*SMALL, f"manualSeed={n}"]} for n in names]
+
+
+def suite_of(figures: list[dict], **changes) -> SuiteConfig:
+    columns = [{"metric": "frame_auc", "test": {"FF++": FFPP, "NT": "FF-NT"}, "averages": {"Avg.": []}}]
+    content = {"title": "A table", "train": [FFPP], "rows": rows("1", "2"), "columns": columns}
+    return validate(SuiteConfig, content | {"figures": figures, **changes}, "mine")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set, and a perturbation suite."""
+    folder = tmp_path_factory.mktemp("figures")
+    write_ffpp(folder / "data")
+    (folder / "noise.yaml").write_text(NOISE)
+    return folder
+
+
+def plan(folder: Path, drawn: list[dict], only: tuple[str, ...] = (), **changes) -> Plan:
+    return plan_suite("mine", suite_of(drawn, **changes), folder / "data", folder / "runs", only)
+
+
+@pytest.fixture(scope="module")
+def of_all_kinds(folder: Path) -> Plan:
+    """A figure of each kind, with all cells."""
+    noise = {"perturb": str(folder / "noise.yaml"), "test": FFPP}
+    drawn = [
+        {"kind": "bars", "title": "Bars"},
+        {"kind": "robustness", **noise},
+        {"kind": "robustness", "name": "distance", "metric": "mpd", **noise},
+        {"kind": "confidence", "test": {"FF++": FFPP, "NT": "FF-NT"}, "rows": ["2"]},
+        {"kind": "embed", "test": FFPP},
+        {"kind": "cam", "test": FFPP, "per_class": 1},
+    ]
+    made = plan(folder, drawn)
+    run_plan(made, CPU, Console(quiet=True))
+    return made
+
+
+def drawn(plan: Plan, name: str) -> Drawn:
+    (config,) = (figure for figure in plan.suite.figures if figure.file == name)
+    rows = tuple(entry for entry in plan.trained if config.shows(entry.row.name))
+    return draw(config, Shown(plan, rows, suite_table(plan), CPU))
+
+
+def told(plan: Plan, out: Path) -> list[str]:
+    """What is said of a plan's figures, which are drawn."""
+    words = io.StringIO()
+    draw_figures(plan, suite_table(plan), out, CPU, Console(file=words))
+    return words.getvalue().splitlines()
+
+
+def scores(plan: Plan) -> tuple[list[Path], list[Path]]:
+    """Of each row the clean and the perturbed scores."""
+    cells = [list(entry.scores.values()) for entry in plan.trained]
+    return tuple(
+        [cell.scores for of in cells for cell in of if cell.test == FFPP and bool(cell.perturb) == perturbed]
+        for perturbed in (False, True)
+    )
+
+
+def test_a_plan_has_the_cells_of_its_figures_each_once(of_all_kinds: Plan):
+    for entry in of_all_kinds.trained:
+        found = [(cell.test, cell.perturb and cell.perturb.name, cell.with_features) for cell in entry.scores.values()]
+        assert found == [(FFPP, None, True), ("FF-NT", None, False), (FFPP, "noise", True)]
+    shown = plan_suite("mine", suite_of([{"kind": "embed", "test": "DFDC", "rows": ["2"]}]), Path("."), Path("."))
+    assert [("DFDC", "test", None) in entry.scores for entry in shown.trained] == [False, True]
+
+
+def test_bars_are_the_tables_columns_with_their_average(of_all_kinds: Plan):
+    (axes,) = drawn(of_all_kinds, "bars").picture.axes
+    table = suite_table(of_all_kinds)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["FF++", "NT", "Avg."]
+    lengths = [[bar.get_width() for bar in row] for row in axes.containers]
+    assert lengths == [list(row) for row in table.values]
+
+
+def test_lines_and_panels_are_what_assay_explain_draws_of_the_same_files_and_have_the_rows_names(of_all_kinds: Plan):
+    clean, perturbed = scores(of_all_kinds)
+    for name, metric in (("robustness", "frame_auc"), ("distance", "mpd")):
+        made = drawn(of_all_kinds, name)
+        (axes,) = made.picture.axes
+        expected = [level_curves(read_perturbed([path], metric)[0], "", metric)[0] for path in perturbed]
+        assert [line.get_label() for line in axes.lines] == ["1", "2"]
+        assert [line.get_ydata().tolist() for line in axes.lines] == [curve.means for curve in expected]
+        assert made.numbers.rows == ("1: gaussian_noise", "2: gaussian_noise")
+    made = drawn(of_all_kinds, "confidence")
+    assert made.numbers.rows == ("2 on FF++", "2 on NT")
+    fakes = read_scores(clean[1]).query("label == 1")["score"]
+    assert made.numbers.values[0][3] == pytest.approx(fakes.mean())
+    made = drawn(of_all_kinds, "cam")
+    assert [column.name for column in made.numbers.columns] == ["1", "2"]
+    folders = [entry.cell.folder for entry in of_all_kinds.trained]
+    expected = cam_sheet(folders, FFPP, of_all_kinds.trained[0].cell.data, per_class=1).table()
+    assert made.numbers.values == expected.values
+
+
+def test_features_are_laid_out_as_assay_explain_does(of_all_kinds: Plan, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(InputError, match="t-SNE needs the features of at least 8 faces, not of 6"):
+        drawn(of_all_kinds, "embed")
+    monkeypatch.setattr("benchmark.explain.embed.FEWEST", 6)
+    made = drawn(of_all_kinds, "embed")
+    expected = embed([features_path(path) for path in scores(of_all_kinds)[0]])
+    assert made.numbers.values == embedding_table(expected).values
+    assert [axes.get_title(loc="left") for axes in made.picture.axes] == ["1", "2"]
+
+
+def test_files_are_the_same_each_time_and_what_is_left_out_is_said(of_all_kinds: Plan, tmp_path: Path):
+    said = told(of_all_kinds, tmp_path)
+    assert said[0] == f"figure: {tmp_path / 'mine-bars.png'}, {tmp_path / 'mine-bars.svg'}"
+    assert said[4].startswith("figure embed is left out:")
+    assert "at least 8 faces" in said[4]
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    drawn_files = {
+        f"mine-{name}{suffix}" for name in ("robustness", "distance", "confidence", "cam") for suffix in SUFFIXES
+    }
+    assert set(files) == drawn_files | {"mine-bars.png", "mine-bars.svg"}
+    assert told(of_all_kinds, tmp_path) == said
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+
+
+def test_a_figure_waits_for_its_cells(folder: Path, of_all_kinds: Plan, tmp_path: Path):
+    """Row 1 was trained and scored, row 3 was not; of DFDC there is nothing."""
+    figures = [{"kind": "bars"}, {"kind": "confidence", "test": "DFDC", "rows": ["1"]}, {"kind": "cam", "test": "DFDC"}]
+    wanted = plan(folder, figures, rows=rows("1", "3"))
+    (tmp_path / "mine-bars.png").touch()
+    bars, earlier, confidence, cam = told(wanted, tmp_path)
+    assert bars == f"figure bars is left out: 3, train on {FFPP}: to run"
+    assert earlier == f"{tmp_path / 'mine-bars.png'} is of an earlier call"
+    assert confidence == "figure confidence is left out: 1, scores on DFDC: waits for DFDC"
+    assert cam.startswith("figure cam is left out: DFDC is not preprocessed: 'assay preprocess DFDC")
+    bars, *_ = told(plan(folder, figures, only=("1",), rows=rows("1", "3")), tmp_path / "chosen")
+    assert bars.endswith("mine-bars.svg (without 3)")
+    (waits,) = told(plan(folder, [{"kind": "cam", "test": FFPP}], rows=rows("1", "3")), tmp_path)
+    assert waits == f"figure cam is left out: 3, train on {FFPP}: to run"
+    (alone,) = told(plan(folder, [{"kind": "bars", "rows": ["3"]}], only=("1",), rows=rows("1", "3")), tmp_path)
+    assert alone == "figure bars is left out: none of its rows (3) was chosen"
+
+
+def test_lines_of_several_seeds_say_which_they_are(folder: Path, of_all_kinds: Plan):
+    wanted = plan(folder, [{"kind": "bars"}], seeds=[1, 2], rows=[{"name": "A", "detector": "vht"}])
+    assert Shown(wanted, wanted.trained, suite_table(wanted), CPU).name(wanted.trained[1]) == "A, seed 2"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "robustnes", "test": FFPP}, "unknown kind 'robustnes'; did you mean 'robustness'"),
+        ({"test": FFPP}, "expected a key 'kind'"),
+        ({"kind": "robustness", "test": FFPP, "pertub": "levels"}, "did you mean 'figures.perturb'"),
+        ({"kind": "robustness", "test": FFPP}, "perturb: field required"),
+        ({"kind": "cam", "test": FFPP, "most": 3}, "unknown key in mine: 'figures.most'"),
+        ({"kind": "cam", "test": FFPP, "rows": ["11"]}, "figures: cam: unknown row '11'; did you mean '1'"),
+        ({"kind": "cam", "test": FFPP, "name": "../cam"}, "name: string should match"),
+        ({"kind": "cam", "test": FFPP, "name": "bars"}, "two are called 'bars'"),
+        ({"kind": "bars", "name": "more", "metric": "video_auc"}, "unknown metric of the columns 'video_auc'"),
+    ],
+)
+def test_bad_figures_are_refused_in_a_sentence(changes: dict, message: str):
+    with pytest.raises(InputError, match=re.escape(message)):
+        suite_of([{"kind": "bars"}, changes])
+
+
+def test_an_unknown_metric_is_answered_before_anything_runs(folder: Path):
+    with pytest.raises(InputError, match="did you mean 'video_eer'"):
+        plan(folder, [{"kind": "robustness", "perturb": "levels", "test": FFPP, "metric": "video_err"}])
