@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from config.errors import InputError
@@ -225,6 +226,16 @@ def test_the_same_figure_gives_the_same_bytes_whatever_the_users_settings() -> N
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "pink", "savefig.dpi": 30, "svg.hashsalt": "other"}):
         assert drawn() == first
         assert matplotlib.rcParams["font.size"] == 20
+
+
+def test_svg_does_not_tell_in_which_last_bits_two_layouts_differ() -> None:
+    def drawn(left: float) -> bytes:
+        figure = Figure((3, 2))
+        figure.add_axes((left, 0.1, 0.8, 0.8)).plot([0, 1], [2, 3])
+        return svg_bytes(figure)
+
+    assert drawn(0.1 + 1e-13) == drawn(0.1) != drawn(0.11)
+    assert is_svg(drawn(0.1))
 
 
 def test_png_jpeg_and_svg_are_what_they_say(tmp_path: Path) -> None:

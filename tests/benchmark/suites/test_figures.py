@@ -165,7 +165,7 @@ def test_a_figure_waits_for_its_cells(folder: Path, of_all_kinds: Plan, tmp_path
     assert bars.endswith("mine-bars.svg (without 3)")
     (waits,) = told(plan(folder, [{"kind": "cam", "test": FFPP}], rows=rows("1", "3")), tmp_path)
     assert waits == f"figure cam is left out: 3, train on {FFPP}: to run"
-    (alone,) = told(plan(folder, [{"kind": "bars", "rows": ["3"]}], only=("1",), rows=rows("1", "3")), tmp_path)
+    (alone, _) = told(plan(folder, [{"kind": "bars", "rows": ["3"]}], only=("1",), rows=rows("1", "3")), tmp_path)
     assert alone == "figure bars is left out: none of its rows (3) was chosen"
 
 
