@@ -71,6 +71,29 @@ class RobustnessFigure(SuiteFigure, OnTestSets):
         return self.metric.endswith("pct")
 
 
+class DistancesFigure(SuiteFigure, OnTestSets):
+    """How far perturbations move each face's feature, as `assay explain distances` draws it.
+
+    Attributes:
+        perturbation: one of the perturbation suite; by default all of it.
+        level: of the perturbations.
+        most: faces of each panel.
+        seed: of the choice of faces and of t-SNE.
+    """
+
+    kind: Literal["distances"] = "distances"
+    perturb: str
+    perturbation: str | None = None
+    level: int = Field(1, ge=1)
+    most: int = Field(1000, ge=1)
+    seed: int = Field(0, ge=0)
+
+    @property
+    def needs_features(self) -> bool:
+        """Always."""
+        return True
+
+
 class ConfidenceFigure(SuiteFigure, OnTestSets):
     """How scores and logits are spread, as `assay explain confidence` draws it."""
 
@@ -120,6 +143,22 @@ class CamFigure(FacesFigure):
     per_class: int = Field(2, ge=1)
 
 
+class OrganisationFigure(FacesFigure):
+    """Features of reals, SBI and CBI of them, and their deepfakes, as `assay explain organisation` draws it.
+
+    Attributes:
+        layout: "auto" draws features of two numbers as they are and others by t-SNE, "tsne" all by t-SNE.
+        most: real faces with what is made of each.
+        pseudofake: composition of the fakes.
+    """
+
+    kind: Literal["organisation"] = "organisation"
+    layout: Literal["auto", "tsne"] = "auto"
+    most: int = Field(250, ge=1)
+    pseudofake: str = "sbi"
+
+
 AnyFigure = Annotated[
-    BarsFigure | RobustnessFigure | ConfidenceFigure | EmbedFigure | CamFigure, Field(discriminator="kind")
+    BarsFigure | RobustnessFigure | DistancesFigure | ConfidenceFigure | EmbedFigure | CamFigure | OrganisationFigure,
+    Field(discriminator="kind"),
 ]

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from benchmark.leaderboard import metric_title
 from config.errors import InputError, unknown
-from config.figure import RobustnessFigure, SuiteFigure
+from config.figure import DistancesFigure, OrganisationFigure, RobustnessFigure, SuiteFigure
+from config.load import load_config
+from config.pseudofake import PseudoFakeConfig
 from config.suite import SuiteColumns
 from evaluation.metrics import METRICS
 from evaluation.robustness import DISTANCES
@@ -51,7 +53,9 @@ def measured_columns(group: SuiteColumns) -> Iterator[Measured]:
     Raises:
         InputError: an unknown metric or perturbation suite, or one without such a perturbation or level.
     """
-    _refuse_unknown_metric(group.metric, group.perturb)
+    known = (*METRICS, *(DISTANCES if group.perturb else ()))
+    if group.metric not in known:
+        raise unknown("metric", group.metric, known)
     if group.perturb is None:
         yield from (Measured(group, heading, test) for heading, test in group.test.items())
         return
@@ -71,18 +75,18 @@ def measured_columns(group: SuiteColumns) -> Iterator[Measured]:
                 yield Measured(group, " ".join(words), test, name, level)
 
 
-def refuse_unknown_metrics(figures: Iterable[SuiteFigure]) -> None:
-    """See that figures of metrics name known ones.
+def refuse_unknown(figures: Iterable[SuiteFigure]) -> None:
+    """See that what figures name is known.
 
     Raises:
-        InputError: one does not.
+        InputError: a pseudo-fake is not, or as for `measured_columns`.
     """
     for figure in figures:
         if isinstance(figure, RobustnessFigure):
-            _refuse_unknown_metric(figure.metric, figure.perturb)
-
-
-def _refuse_unknown_metric(metric: str, perturb: str | None) -> None:
-    known = (*METRICS, *(DISTANCES if perturb else ()))
-    if metric not in known:
-        raise unknown("metric", metric, known)
+            list(measured_columns(SuiteColumns(test=figure.test, metric=figure.metric, perturb=figure.perturb)))
+        if isinstance(figure, DistancesFigure):
+            kinds, level = (figure.perturbation,) if figure.perturbation else (), (figure.level,)
+            asked = {"test": figure.test, "metric": "mpd", "perturb": figure.perturb}
+            list(measured_columns(SuiteColumns(**asked, perturbations=kinds, levels=level)))
+        if isinstance(figure, OrganisationFigure):
+            load_config(PseudoFakeConfig, figure.pseudofake)

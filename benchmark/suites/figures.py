@@ -10,7 +10,9 @@ from rich.console import Console
 
 from benchmark.explain.cam import cam_sheet
 from benchmark.explain.confidence import confidence_table, read_confidence
+from benchmark.explain.distances import distances_table, draw_distances, read_distances
 from benchmark.explain.embed import draw_embedded, embed, embedding_table
+from benchmark.explain.organisation import draw_organisation, organisation_table, read_organisation
 from benchmark.explain.robustness import draw_robustness, levels_table, refuse_without
 from benchmark.leaderboard import metric_title
 from benchmark.places import features_path
@@ -24,8 +26,10 @@ from config.figure import (
     BarsFigure,
     CamFigure,
     ConfidenceFigure,
+    DistancesFigure,
     EmbedFigure,
     FacesFigure,
+    OrganisationFigure,
     RobustnessFigure,
     SuiteFigure,
 )
@@ -64,17 +68,29 @@ class Shown:
     table: Table
     machine: Machine
 
-    def name(self, entry: Trained) -> str:
-        """What a row is called; with its seed where there are several."""
-        seed = f", seed {entry.cell.config.manualSeed}" if len(self.plan.suite.seeds) > 1 else ""
-        return f"{entry.row.name}{seed}"
+    @property
+    def names(self) -> list[str]:
+        """What the rows are called; with their seeds where there are several."""
+        seeds = [f", seed {entry.cell.config.manualSeed}" for entry in self.rows]
+        several = len(self.plan.suite.seeds) > 1
+        return [f"{entry.row.name}{seed * several}" for entry, seed in zip(self.rows, seeds, strict=True)]
+
+    @property
+    def runs(self) -> list[Path]:
+        """The folders of the training runs."""
+        return [entry.cell.folder for entry in self.rows]
+
+    @property
+    def data(self) -> Path:
+        """The folder of stores and manifests."""
+        return self.rows[0].cell.data
 
     def scores(self, config: OnTestSets) -> Iterator[tuple[str, Path]]:
         """The score tables of the figure's test sets, row by row, each with what it is called."""
-        for entry in self.rows:
+        for entry, name in zip(self.rows, self.names, strict=True):
             for heading, test in config.test.items():
-                name = f"{self.name(entry)} on {heading}" if len(config.test) > 1 else self.name(entry)
-                yield name, entry.scores[test, "test", config.perturb].scores
+                on = f" on {heading}" if len(config.test) > 1 else ""
+                yield f"{name}{on}", entry.scores[test, "test", config.perturb].scores
 
 
 def draw_figures(plan: Plan, table: Table, folder: Path, machine: Machine, console: Console) -> None:
@@ -198,6 +214,21 @@ def _(config: RobustnessFigure, shown: Shown) -> Drawn:
 
 
 @draw.register
+def _(config: DistancesFigure, shown: Shown) -> Drawn:
+    found = []
+    for name, path in shown.scores(config):
+        (one,) = read_distances(
+            [features_path(path)],
+            level=config.level,
+            perturbation=config.perturbation,
+            seed=config.seed,
+            most=config.most,
+        )
+        found.append(replace(one, name=name))
+    return Drawn(draw_distances(found, config.seed), distances_table(found))
+
+
+@draw.register
 def _(config: ConfidenceFigure, shown: Shown) -> Drawn:
     sets = []
     for name, path in shown.scores(config):
@@ -217,16 +248,32 @@ def _(config: EmbedFigure, shown: Shown) -> Drawn:
 
 @draw.register
 def _(config: CamFigure, shown: Shown) -> Drawn:
-    of = shown.rows[0].cell
     sheet = cam_sheet(
-        [entry.cell.folder for entry in shown.rows],
+        shown.runs,
         config.test,
-        of.data,
+        shown.data,
         per_class=config.per_class,
         seed=config.seed,
-        profile=of.profile,
+        profile=shown.plan.suite.profile,
         device=shown.machine.device,
     )
-    named = [replace(one, name=shown.name(entry)) for one, entry in zip(sheet.seen, shown.rows, strict=True)]
+    named = [replace(one, name=name) for one, name in zip(sheet.seen, shown.names, strict=True)]
     sheet = replace(sheet, seen=named)
     return Drawn(sheet.figure(), sheet.table())
+
+
+@draw.register
+def _(config: OrganisationFigure, shown: Shown) -> Drawn:
+    found = read_organisation(
+        shown.runs,
+        config.test,
+        shown.data,
+        most=config.most,
+        seed=config.seed,
+        profile=shown.plan.suite.profile,
+        pseudofake=config.pseudofake,
+        device=shown.machine.device,
+    )
+    named = [replace(one, name=name) for one, name in zip(found.seen, shown.names, strict=True)]
+    found = replace(found, seen=named)
+    return Drawn(draw_organisation(found, config.layout), organisation_table(found))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.describe import whole_of
 from benchmark.suites.cells import ScoreCell, TrainCell
-from benchmark.suites.columns import refuse_unknown_metrics, suite_columns
+from benchmark.suites.columns import refuse_unknown, suite_columns
 from config.errors import InputError, unknown
 from config.load import load_config
 from config.schema import DetectorConfig
@@ -135,7 +135,7 @@ def plan_suite(name: str, suite: SuiteConfig, data: Path, runs: Path, only: Sequ
             one name, or a pattern that fits no row.
     """
     suite_columns(suite.columns)  # so that a wrong name is answered before anything runs
-    refuse_unknown_metrics(suite.figures)
+    refuse_unknown(suite.figures)
     rows = [row for row in suite.rows if not only or any(fnmatchcase(row.name, pattern) for pattern in only)]
     if not rows:
         raise unknown("row", ", ".join(only), [row.name for row in suite.rows])

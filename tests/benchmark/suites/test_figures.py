@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.explain.cam import cam_sheet
+from benchmark.explain.distances import distances_table, read_distances
 from benchmark.explain.embed import embed, embedding_table
 from benchmark.explain.robustness import level_curves, read_perturbed
 from benchmark.places import features_path
@@ -59,7 +60,8 @@ def of_all_kinds(folder: Path) -> Plan:
     drawn = [
         {"kind": "bars", "title": "Bars"},
         {"kind": "robustness", **noise},
-        {"kind": "robustness", "name": "distance", "metric": "mpd", **noise},
+        {"kind": "robustness", "name": "by_level", "metric": "mpd", **noise},
+        {"kind": "distances", "level": 2, **noise},
         {"kind": "confidence", "test": {"FF++": FFPP, "NT": "FF-NT"}, "rows": ["2"]},
         {"kind": "embed", "test": FFPP},
         {"kind": "cam", "test": FFPP, "per_class": 1},
@@ -109,7 +111,7 @@ def test_bars_are_the_tables_columns_with_their_average(of_all_kinds: Plan):
 
 def test_lines_and_panels_are_what_assay_explain_draws_of_the_same_files_and_have_the_rows_names(of_all_kinds: Plan):
     clean, perturbed = scores(of_all_kinds)
-    for name, metric in (("robustness", "frame_auc"), ("distance", "mpd")):
+    for name, metric in (("robustness", "frame_auc"), ("by_level", "mpd")):
         made = drawn(of_all_kinds, name)
         (axes,) = made.picture.axes
         expected = [level_curves(read_perturbed([path], metric)[0], "", metric)[0] for path in perturbed]
@@ -130,21 +132,25 @@ def test_lines_and_panels_are_what_assay_explain_draws_of_the_same_files_and_hav
 def test_features_are_laid_out_as_assay_explain_does(of_all_kinds: Plan, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(InputError, match="t-SNE needs the features of at least 8 faces, not of 6"):
         drawn(of_all_kinds, "embed")
-    monkeypatch.setattr("benchmark.explain.embed.FEWEST", 6)
+    monkeypatch.setattr("benchmark.explain.plane.FEWEST", 6)
+    clean, perturbed = ([features_path(path) for path in paths] for paths in scores(of_all_kinds))
     made = drawn(of_all_kinds, "embed")
-    expected = embed([features_path(path) for path in scores(of_all_kinds)[0]])
-    assert made.numbers.values == embedding_table(expected).values
+    assert made.numbers.values == embedding_table(embed(clean)).values
     assert [axes.get_title(loc="left") for axes in made.picture.axes] == ["1", "2"]
+    made = drawn(of_all_kinds, "distances")
+    assert made.numbers.values == distances_table(read_distances(perturbed, level=2)).values
+    assert made.numbers.rows == ("1", "2")
 
 
 def test_files_are_the_same_each_time_and_what_is_left_out_is_said(of_all_kinds: Plan, tmp_path: Path):
     said = told(of_all_kinds, tmp_path)
     assert said[0] == f"figure: {tmp_path / 'mine-bars.png'}, {tmp_path / 'mine-bars.svg'}"
-    assert said[4].startswith("figure embed is left out:")
-    assert "at least 8 faces" in said[4]
+    left_out = [words for words in said if "left out" in words]
+    assert [words.partition(" is left out: ")[0] for words in left_out] == ["figure distances", "figure embed"]
+    assert all("at least 8 faces" in words for words in left_out)
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     drawn_files = {
-        f"mine-{name}{suffix}" for name in ("robustness", "distance", "confidence", "cam") for suffix in SUFFIXES
+        f"mine-{name}{suffix}" for name in ("robustness", "by_level", "confidence", "cam") for suffix in SUFFIXES
     }
     assert set(files) == drawn_files | {"mine-bars.png", "mine-bars.svg"}
     assert told(of_all_kinds, tmp_path) == said
@@ -171,7 +177,7 @@ def test_a_figure_waits_for_its_cells(folder: Path, of_all_kinds: Plan, tmp_path
 
 def test_lines_of_several_seeds_say_which_they_are(folder: Path, of_all_kinds: Plan):
     wanted = plan(folder, [{"kind": "bars"}], seeds=[1, 2], rows=[{"name": "A", "detector": "vht"}])
-    assert Shown(wanted, wanted.trained, suite_table(wanted), CPU).name(wanted.trained[1]) == "A, seed 2"
+    assert Shown(wanted, wanted.trained, suite_table(wanted), CPU).names == ["A, seed 1", "A, seed 2"]
 
 
 @pytest.mark.parametrize(
@@ -193,6 +199,16 @@ def test_bad_figures_are_refused_in_a_sentence(changes: dict, message: str):
         suite_of([{"kind": "bars"}, changes])
 
 
-def test_an_unknown_metric_is_answered_before_anything_runs(folder: Path):
-    with pytest.raises(InputError, match="did you mean 'video_eer'"):
-        plan(folder, [{"kind": "robustness", "perturb": "levels", "test": FFPP, "metric": "video_err"}])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "robustness", "perturb": "levels", "metric": "video_err"}, "did you mean 'video_eer'"),
+        ({"kind": "robustness", "perturb": "level"}, "did you mean 'levels'"),
+        ({"kind": "distances", "perturb": "levels", "perturbation": "jpg"}, "did you mean 'jpeg'"),
+        ({"kind": "distances", "perturb": "levels", "level": 6}, "block_wise has no level 6, it ends at 5"),
+        ({"kind": "organisation", "pseudofake": "sbii"}, "did you mean 'sbi'"),
+    ],
+)
+def test_what_cannot_be_measured_is_answered_before_anything_runs(folder: Path, changes: dict, message: str):
+    with pytest.raises(InputError, match=message):
+        plan(folder, [{"test": FFPP, **changes}])

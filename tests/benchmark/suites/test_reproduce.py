@@ -21,6 +21,11 @@ columns:
   - {metric: frame_auc, test: {FF++: FaceForensics++, CDF: Celeb-DF-v2}, averages: {Avg.: []}}
   - {metric: video_eer, test: {CDF: Celeb-DF-v2}}
 """
+FIGURES = """
+figures:
+  - {kind: organisation, test: FF-DF, pseudofake: FOLDER/near.yaml}
+  - {kind: confidence, test: {DFDCP: DFDCP, CDF: Celeb-DF-v2}, rows: [second]}
+"""
 pytestmark = pytest.mark.usefixtures("small_demo")
 
 
@@ -35,10 +40,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two suites that have a row in common, and one with seeds."""
     folder = tmp_path_factory.mktemp("suites")
     (folder / "mine.yaml").write_text(SUITE)
+    (folder / "near.yaml").write_text("base: sbi\nnearest: 2  # faces of other videos in the small demo's test split")
     (folder / "wider.yaml").write_text(
         SUITE.replace("columns:", "  - {name: second, detector: vht}\ncolumns:").replace(
             "CDF: Celeb", "D: DFDC, CDF: Celeb"
         )
+        + FIGURES.replace("FOLDER", str(folder))
     )
     (folder / "seeds.yaml").write_text(SUITE + "seeds: [0, 1]\n")
     return folder
@@ -84,6 +91,13 @@ def test_a_table_from_nothing_then_only_what_is_missing(assay, tmp_path: Path, f
     wider = table(out, "wider")
     assert list(wider) == ["first", "second"]
     assert wider["first"]["frame AUC CDF"] == wider["first"]["frame AUC D"] == row["frame AUC CDF"]
+    assert words.count("figure: ") == 2
+    with (out / "suites" / "wider-organisation.csv").open() as file:
+        organised = {row["Detector"]: row for row in csv.DictReader(file)}
+    assert {name: float(row["tuples"]) for name, row in organised.items()} == {"first": 4, "second": 4}
+    with (out / "suites" / "wider-confidence.csv").open() as file:
+        assert [row["Detector and test set"] for row in csv.DictReader(file)] == ["second on DFDCP", "second on CDF"]
+    assert "DemoFF in place of FF-DF, FaceForensics++" in words
 
     first = (out / "suites" / "mine.csv").read_bytes()
     assert assay("reproduce", files / "mine.yaml", *options, "--overwrite", "only-cache").code == 0
