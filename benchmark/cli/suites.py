@@ -23,7 +23,7 @@ def reproduce(
     workers: Loaders = None,
     plugin: Plugin = None,
 ) -> None:
-    """Make one table of a paper: what is missing of its runs and scores, and CSV, Markdown, LaTeX and HTML of it."""
+    """Make one table of a paper and its figures: what is missing of runs and scores, then all files of them."""
     from benchmark.suites.reproduce import reproduce as make
     from benchmark.suites.run import Machine
 

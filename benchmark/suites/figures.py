@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
+from itertools import chain
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -17,10 +18,12 @@ from benchmark.explain.robustness import draw_robustness, levels_table, refuse_w
 from benchmark.leaderboard import metric_title
 from benchmark.places import features_path
 from benchmark.robustness_tables import read_robustness
+from benchmark.suites.cells import ScoreCell
 from benchmark.suites.columns import group_heading
 from benchmark.suites.plan import Cell, Plan, ScoreKey, State, Trained, missing_sets, status
 from benchmark.suites.run import Machine
 from benchmark.suites.show import in_words, words
+from benchmark.suites.table import notes_beside
 from config.errors import InputError
 from config.figure import (
     BarsFigure,
@@ -37,7 +40,7 @@ from config.suite import SuiteColumns, SuiteConfig
 from config.test_sets import OnTestSets
 from evaluation.plots.explanations import confidence_rows
 from evaluation.plots.measures import Bars, bar_figure
-from evaluation.plots.style import save_figure
+from evaluation.plots.style import add_to_caption, save_figure
 from evaluation.render import save_table
 from evaluation.tables import Table
 
@@ -86,11 +89,10 @@ class Shown:
         return self.rows[0].cell.data
 
     def scores(self, config: OnTestSets) -> Iterator[tuple[str, Path]]:
-        """The score tables of the figure's test sets, row by row, each with what it is called."""
+        """The score tables of the figure's test sets, row by row, each with the names of both."""
         for entry, name in zip(self.rows, self.names, strict=True):
             for heading, test in config.test.items():
-                on = f" on {heading}" if len(config.test) > 1 else ""
-                yield f"{name}{on}", entry.scores[test, "test", config.perturb].scores
+                yield f"{name} on {heading}", entry.scores[test, "test", config.perturb].scores
 
 
 def draw_figures(plan: Plan, table: Table, folder: Path, machine: Machine, console: Console) -> None:
@@ -106,7 +108,7 @@ def draw_figures(plan: Plan, table: Table, folder: Path, machine: Machine, conso
     for config in plan.suite.figures:
         path = folder / f"{plan.name}-{config.file}"
         try:
-            files = ", ".join(map(str, _write(_drawn(config, plan, table, machine), path)))
+            files = ", ".join(map(str, _write(draw_figure(config, plan, table, machine), path)))
             _say(f"figure: {files}{_without(config, plan)}", console)
         except InputError as error:
             earlier = _with(path, PICTURES[0])
@@ -140,34 +142,53 @@ def _write(drawn: Drawn, path: Path) -> list[Path]:
     return [*pictures, _with(path, NUMBERS)]
 
 
-def _drawn(config: SuiteFigure, plan: Plan, table: Table, machine: Machine) -> Drawn:
-    """The figure of those of its rows that were chosen.
+def draw_figure(config: SuiteFigure, plan: Plan, table: Table, machine: Machine) -> Drawn:
+    """The figure of those of its rows that were chosen, with what a reader must know beside it in its caption.
+
+    Args:
+        config: one of the suite's figures.
+        plan: of the suite.
+        table: its table.
+        machine: where detectors are run on faces.
 
     Raises:
-        InputError: none was, a cell is not there, or it cannot be drawn of what is there.
+        InputError: none of its rows was chosen, a cell is not there, or it cannot be drawn of what is there.
     """
-    first: dict[str, Trained] = {}
-    for entry in (entry for entry in plan.trained if config.shows(entry.row.name)):
-        first.setdefault(entry.row.name, entry)
-        for cell in _cells(config, entry, plan.suite):
-            if (found := status(cell)).state != State.DONE:
-                raise InputError(f"{entry.row.name}, {' on '.join(words(cell))}: {in_words(found)}")
-        if isinstance(config, FacesFigure) and (missing := missing_sets([config.test], entry.cell)):
-            raise InputError(missing[config.test])
-    if not first:
+    rows = [entry for entry in plan.trained if config.shows(entry.row.name)]
+    if not rows:
         raise InputError(f"none of its rows ({', '.join(config.rows)}) was chosen")
-    return draw(config, Shown(plan, tuple(first.values()), table, machine))
+    cells = [_finished(config, entry, plan.suite) for entry in rows]
+    first = {entry.row.name: entry for entry in reversed(rows)}
+    drawn = draw(config, Shown(plan, tuple(reversed(first.values())), table, machine))
+    add_to_caption(drawn.picture, notes_beside(chain(*cells), plan.suite))
+    return drawn
 
 
-def _cells(config: SuiteFigure, entry: Trained, suite: SuiteConfig) -> list[Cell]:
-    """What of a row must be there."""
+def _finished(config: SuiteFigure, entry: Trained, suite: SuiteConfig) -> list[ScoreCell]:
+    """The scores that a figure shows of a row.
+
+    Raises:
+        InputError: one is not there, or the row is not trained, or the faces are missing that it is to be run on.
+    """
+    cells = _cells(config, entry, suite)
+    needed: list[Cell] = [entry.cell, *cells]
+    for cell in needed:
+        if (found := status(cell)).state != State.DONE:
+            raise InputError(f"{entry.row.name}, {' on '.join(words(cell))}: {in_words(found)}")
+    if isinstance(config, FacesFigure) and (missing := missing_sets([config.test], entry.cell)):
+        raise InputError(missing[config.test])
+    return cells
+
+
+def _cells(config: SuiteFigure, entry: Trained, suite: SuiteConfig) -> list[ScoreCell]:
+    """What of a row's scores must be there."""
     asked: Sequence[OnTestSets] = [config] if isinstance(config, OnTestSets) else []
     if isinstance(config, BarsFigure):
         asked = clean_columns(config.metric, suite)
     keys: list[ScoreKey] = [(test, "test", one.perturb) for one in asked for test in one.test.values()]
     if isinstance(config, RobustnessFigure) and config.needs_thresholds:
         keys += [(name, "val", None) for name in suite.threshold_on]
-    return [entry.cell, *(entry.scores[key] for key in keys)]
+    return [entry.scores[key] for key in keys]
 
 
 def clean_columns(metric: str, suite: SuiteConfig) -> list[SuiteColumns]:
@@ -205,6 +226,7 @@ def _(config: BarsFigure, shown: Shown) -> Drawn:
 @draw.register
 def _(config: RobustnessFigure, shown: Shown) -> Drawn:
     names, paths = zip(*shown.scores(config), strict=True)
+    names = names if len(config.test) > 1 else tuple(shown.names)  # the caption says which test set it is
     on = shown.plan.suite.threshold_on if config.needs_thresholds else ()
     found = [read_robustness(path, threshold_on=on, distances=config.needs_features) for path in paths]
     for one in found:

@@ -1,6 +1,6 @@
 """A suite's table, of the cells that are there: means over seeds, averages over columns, notes for the reader."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from statistics import fmean, stdev
 
@@ -12,7 +12,7 @@ from benchmark.robustness_tables import read_robustness, suite_note
 from benchmark.suites.cells import ScoreCell
 from benchmark.suites.columns import Measured, group_heading, suite_columns
 from benchmark.suites.plan import Plan, ScoreKey, State, Trained, status
-from config.suite import SuiteColumns
+from config.suite import SuiteColumns, SuiteConfig
 from evaluation.measurement import measure
 from evaluation.metrics import evaluate_scores
 from evaluation.protocol import Protocol
@@ -34,14 +34,14 @@ def suite_table(plan: Plan) -> Table:
         [_mean([reading.value(column) for reading in readings if reading.entry.row.name == row]) for column in columns]
         for row in rows
     ]
-    notes = {note for reading in readings for note in reading.notes}
+    done = [cell for reading in readings for cell in reading.done]
     table = Table(
         caption=suite.title,
         row_header="Detector",
         rows=tuple(rows),
         columns=tuple(_column(measured, suite.columns) for measured in columns),
         values=tuple(tuple(value for value, _ in row) for row in cells),
-        footnotes=(*suite.footnotes, *sorted(notes), *_waiting(plan)),
+        footnotes=(*notes_beside(done, suite), *_waiting(plan)),
         spreads=tuple(tuple(spread for _, spread in row) for row in cells) if len(suite.seeds) > 1 else (),
     )
     for group in suite.columns:
@@ -49,6 +49,13 @@ def suite_table(plan: Plan) -> Table:
             own = [measured.heading for measured in columns if measured.group is group]
             table = table.mean_column(name, group_heading(group, suite.columns), over or own)
     return table
+
+
+def notes_beside(cells: Iterable[ScoreCell], suite: SuiteConfig) -> tuple[str, ...]:
+    """What a reader must know beside what follows from finished cells: the suite's footnotes, and what records say."""
+    records = [ScoreRecord.read(ScoreRecord.beside(cell.scores)) for cell in cells]
+    notes = {suite_note(record.suite) for record in records if record.suite}
+    return (*suite.footnotes, *sorted(notes.union(*map(record_notes, records))))
 
 
 def read_evaluated(cell: ScoreCell, threshold_on: Sequence[str] = ()) -> Evaluated:
@@ -100,12 +107,10 @@ class _Reading:
         found = self._found.get((column.test, "test", column.group.perturb))
         return found.value(column) if found else None
 
-    @cached_property
-    def notes(self) -> set[str]:
-        """What the cells' records say that a reader must know."""
-        records = [ScoreRecord.read(ScoreRecord.beside(cell.scores)) for cell in self._done.values()]
-        of_suites = {suite_note(record.suite) for record in records if record.suite}
-        return of_suites | {note for record in records for note in record_notes(record)}
+    @property
+    def done(self) -> Iterable[ScoreCell]:
+        """The finished cells."""
+        return self._done.values()
 
     @property
     def _thresholds(self) -> Sequence[str]:

@@ -112,7 +112,7 @@ def bar_figure(
         for label in axes.get_yticklabels():
             plain(label)
         axes.grid(axis="y", visible=False)
-        plain(figure.legend(loc="outside lower left", ncols=abreast))
+        plain(figure.legend(loc="outside upper left", ncols=abreast))
         set_title(axes, title)
     return figure
 

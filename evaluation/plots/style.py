@@ -128,6 +128,16 @@ def set_caption(figure: Figure, caption: str) -> None:
         plain(figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=6.5, color=INK))
 
 
+def add_to_caption(figure: Figure, notes: Sequence[str]) -> None:
+    """Write notes after a figure's caption, but those that it has; the figure becomes higher for them."""
+    caption, width = " ".join(figure.get_supxlabel().split()), figure.get_figwidth()
+    new = [f"{note.rstrip('.')}." for note in notes if note not in caption]
+    whole = " ".join([*([f"{caption.rstrip('.')}."] if caption else []), *new])
+    more = len(wrapped(whole, width)) - len(wrapped(caption, width))
+    figure.set_figheight(figure.get_figheight() + 0.12 * more)
+    set_caption(figure, whole)
+
+
 def plain(drawn: Text | Legend) -> None:
     """Take the words as they are: a dollar sign in a name is no formula."""
     for text in drawn.get_texts() if isinstance(drawn, Legend) else [drawn]:

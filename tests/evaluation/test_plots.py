@@ -14,9 +14,10 @@ from matplotlib.image import imread
 from config.errors import InputError
 from evaluation.averages import Reliability
 from evaluation.plots.curves import Curve, det_figure, probit, roc_figure, score_histogram, timeline
+from evaluation.plots.explanations import LevelCurve, level_panels
 from evaluation.plots.measures import Bars, Calibration, bar_figure, reliability_figure
 from evaluation.plots.sheets import StepRows, boxed_faces, crop_sheet, step_sheet
-from evaluation.plots.style import jpeg_bytes, png_bytes, save_figure, svg_bytes
+from evaluation.plots.style import add_to_caption, jpeg_bytes, png_bytes, save_figure, svg_bytes
 from evaluation.roc import OperatingPoints
 from evaluation.tables import Interval
 
@@ -266,3 +267,13 @@ def test_a_long_name_is_broken_in_a_legend_and_the_figure_made_higher() -> None:
     assert all(text.startswith("1.0000   sbi (long") and max(map(len, text.split("\n"))) <= 50 for text in texts)
     lines = sum(text.count("\n") for text in texts)
     assert long.get_figheight() - short.get_figheight() == pytest.approx(0.19 * lines)
+
+
+def test_notes_are_added_to_a_caption_once_and_have_room() -> None:
+    figure = level_panels([LevelCurve("A", "jpeg", [0, 1], [0.9, 0.8], [None, None])], "frame AUC", "level 0: clean")
+    height = figure.get_figheight()
+    note = "words " * 40 + "end"
+    add_to_caption(figure, ["level 0: clean", note, "x."])
+    assert " ".join(figure.get_supxlabel().split()) == f"level 0: clean. {note}. x."
+    assert figure.get_figheight() > height + 0.2
+    assert figure.get_supxlabel().count("\n") >= 2

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from benchmark.explain.distances import distances_table, read_distances
 from benchmark.explain.embed import embed, embedding_table
 from benchmark.explain.robustness import level_curves, read_perturbed
 from benchmark.places import features_path
-from benchmark.suites.figures import Drawn, Shown, draw, draw_figures
+from benchmark.suites.figures import Drawn, Shown, draw_figure, draw_figures
 from benchmark.suites.plan import Plan, plan_suite
 from benchmark.suites.run import Machine, run_plan
 from benchmark.suites.table import suite_table
@@ -26,7 +27,6 @@ FFPP = "FaceForensics++"
 SMALL = ("nEpochs=1", "resolution=32", "train_batchSize=2", "pretrained=null")
 NOISE = "on: crop\nperturbations: {gaussian_noise: [{variance: 25}, {variance: 100}]}"
 CPU = Machine("cpu", 0)
-SUFFIXES = (".png", ".svg", ".csv")
 
 
 def rows(*names: str) -> list[dict]:
@@ -36,7 +36,13 @@ def rows(*names: str) -> list[dict]:
 
 def suite_of(figures: list[dict], **changes) -> SuiteConfig:
     columns = [{"metric": "frame_auc", "test": {"FF++": FFPP, "NT": "FF-NT"}, "averages": {"Avg.": []}}]
-    content = {"title": "A table", "train": [FFPP], "rows": rows("1", "2"), "columns": columns}
+    content = {
+        "title": "A table",
+        "train": [FFPP],
+        "rows": rows("1", "2"),
+        "columns": columns,
+        "footnotes": ["Not of the paper"],
+    }
     return validate(SuiteConfig, content | {"figures": figures, **changes}, "mine")
 
 
@@ -73,8 +79,7 @@ def of_all_kinds(folder: Path) -> Plan:
 
 def drawn(plan: Plan, name: str) -> Drawn:
     (config,) = (figure for figure in plan.suite.figures if figure.file == name)
-    rows = tuple(entry for entry in plan.trained if config.shows(entry.row.name))
-    return draw(config, Shown(plan, rows, suite_table(plan), CPU))
+    return draw_figure(config, plan, suite_table(plan), CPU)
 
 
 def told(plan: Plan, out: Path) -> list[str]:
@@ -105,6 +110,10 @@ def test_bars_are_the_tables_columns_with_their_average(of_all_kinds: Plan):
     (axes,) = drawn(of_all_kinds, "bars").picture.axes
     table = suite_table(of_all_kinds)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["FF++", "NT", "Avg."]
+    caption = " ".join(drawn(of_all_kinds, "bars").picture.get_supxlabel().split())
+    assert caption.startswith("Not of the paper. ")
+    assert "landmarks: a predictor" in caption
+    assert "noise" not in caption
     lengths = [[bar.get_width() for bar in row] for row in axes.containers]
     assert lengths == [list(row) for row in table.values]
 
@@ -136,24 +145,22 @@ def test_features_are_laid_out_as_assay_explain_does(of_all_kinds: Plan, monkeyp
     clean, perturbed = ([features_path(path) for path in paths] for paths in scores(of_all_kinds))
     made = drawn(of_all_kinds, "embed")
     assert made.numbers.values == embedding_table(embed(clean)).values
-    assert [axes.get_title(loc="left") for axes in made.picture.axes] == ["1", "2"]
+    assert [axes.get_title(loc="left") for axes in made.picture.axes] == [f"1 on {FFPP}", f"2 on {FFPP}"]
     made = drawn(of_all_kinds, "distances")
     assert made.numbers.values == distances_table(read_distances(perturbed, level=2)).values
-    assert made.numbers.rows == ("1", "2")
+    assert made.numbers.rows == (f"1 on {FFPP}", f"2 on {FFPP}")
 
 
 def test_files_are_the_same_each_time_and_what_is_left_out_is_said(of_all_kinds: Plan, tmp_path: Path):
-    said = told(of_all_kinds, tmp_path)
+    shown = [figure for figure in of_all_kinds.suite.figures if figure.file in {"bars", "embed", "cam"}]
+    wanted = replace(of_all_kinds, suite=of_all_kinds.suite.model_copy(update={"figures": tuple(shown)}))
+    said = told(wanted, tmp_path)
     assert said[0] == f"figure: {tmp_path / 'mine-bars.png'}, {tmp_path / 'mine-bars.svg'}"
-    left_out = [words for words in said if "left out" in words]
-    assert [words.partition(" is left out: ")[0] for words in left_out] == ["figure distances", "figure embed"]
-    assert all("at least 8 faces" in words for words in left_out)
+    assert said[1].startswith("figure embed is left out:")
+    assert "at least 8 faces" in said[1]
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    drawn_files = {
-        f"mine-{name}{suffix}" for name in ("robustness", "by_level", "confidence", "cam") for suffix in SUFFIXES
-    }
-    assert set(files) == drawn_files | {"mine-bars.png", "mine-bars.svg"}
-    assert told(of_all_kinds, tmp_path) == said
+    assert set(files) == {"mine-bars.png", "mine-bars.svg", "mine-cam.png", "mine-cam.svg", "mine-cam.csv"}
+    assert told(wanted, tmp_path) == said
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
 
 

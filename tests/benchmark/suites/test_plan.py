@@ -8,7 +8,7 @@ from benchmark.suites.cells import Address
 from benchmark.suites.columns import measured_columns
 from benchmark.suites.cost import Costs, Pace
 from benchmark.suites.plan import State, plan_suite, status
-from benchmark.suites.stand_ins import on_the_demo
+from benchmark.suites.stand_ins import OTHER, SOURCE, on_the_demo
 from benchmark.suites.table import suite_table
 from config.errors import InputError
 from config.load import config_names, load_config, validate
@@ -51,6 +51,24 @@ def test_shipped_suites_can_be_planned(name: str, tmp_path: Path):
     plan = plan_suite(name, load_config(SuiteConfig, name), tmp_path, tmp_path)
     assert {status(cell).state for cell in plan.cells} == {State.WAITS}
     assert all(list(measured_columns(group)) for group in plan.suite.columns)
+
+
+@pytest.fixture(scope="module")
+def demo_like(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few faces of each of the demo's data sets."""
+    data = tmp_path_factory.mktemp("demo_like")
+    for name in (SOURCE, OTHER):
+        write_ffpp(data, dataset=name)
+    return data
+
+
+@pytest.mark.parametrize("name", config_names(SuiteConfig))
+def test_shipped_suites_can_be_planned_on_the_demo(name: str, demo_like: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("benchmark.demo.light.Light.epochs", lambda *_: 1)
+    suite = on_the_demo(load_config(SuiteConfig, name), demo_like, 0)
+    plan = plan_suite(name, suite, demo_like, demo_like)
+    assert {status(cell).state for cell in plan.cells} == {State.TO_RUN}
+    assert {*suite.tests} <= {SOURCE, OTHER}
 
 
 def test_cells_are_a_run_for_each_row_and_seed_and_scores_for_each_test_set(tmp_path: Path):
