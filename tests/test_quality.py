@@ -68,6 +68,7 @@ def test_imports_point_one_way(room: str):
         "list detectors",
         "list datasets",
         "list pseudofakes",
+        "list suites",
         "list perturbations",
     ],
 )
