@@ -83,7 +83,7 @@ def demo(
         list[str] | None,
         typer.Option(
             help="What to train, by name or YAML file, with the baseline's small network; with commas, or repeatable. "
-            "Default: the baseline efficientnet_lite0, and prodet."
+            "Default: the rows of the suite demo."
         ),
     ] = None,
     faces: Annotated[Path | None, typer.Option(help="Your own photographs instead of the embedded stills.")] = None,
@@ -93,10 +93,9 @@ def demo(
     workers: Workers = None,
 ) -> None:
     """Everything on the embedded data set, in minutes: videos, crops, training, tables, an HTML report."""
-    from benchmark.demo.light import SHOWN
     from benchmark.demo.run import run_demo
 
-    chosen = [name.strip() for given in detectors or SHOWN for name in given.split(",")]
+    chosen = [name.strip() for given in detectors or () for name in given.split(",")]
     run_demo(
         out,
         detectors=chosen,

@@ -16,8 +16,6 @@ from detectors import DETECTOR
 from training import RECIPE
 
 BASELINE = "efficientnet_lite0"
-SHOWN = (BASELINE, "prodet")
-"""What the demo trains: the baseline, and each method."""
 EPOCHS = 4
 """Of the baseline; what others have time for is counted in images."""
 

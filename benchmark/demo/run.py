@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmark.demo.light import SHOWN, lightened_all
+from benchmark.demo.light import lightened_all
 from benchmark.demo.pages import Outcome, write_pages
 from benchmark.demo.prepare import DATASETS, prepare_demo, reconstruct_demo
 from benchmark.evaluate import show_results
@@ -21,13 +21,13 @@ from config.load import load_config
 from config.suite import SuiteConfig, SuiteRow
 from evaluation.render import FORMATS
 
-SUITE = "baselines_demo"
+SUITE = "demo"
 
 
 def run_demo(
     out: Path,
     *,
-    detectors: Sequence[str] = SHOWN,
+    detectors: Sequence[str] = (),
     faces: Path | None,
     seed: int,
     landmarks: Path | None,
@@ -35,12 +35,12 @@ def run_demo(
     workers: int | None,
     console: Console,
 ) -> Path:
-    """Build, preprocess, reproduce the suite `baselines_demo`, report; what an earlier call finished is kept.
+    """Build, preprocess, reproduce the suite `demo`, report; what an earlier call finished is kept.
 
     Args:
         out: folder for everything that is made.
         detectors: what is trained, each with the baseline's network and as many images (benchmark.demo.light): shipped
-            detectors, or YAML files.
+            detectors, or YAML files; by default the suite's rows.
         faces: photographs to use instead of the embedded stills.
         seed: of the clips and of training.
         landmarks: 81-point predictor for preprocessing.
@@ -55,10 +55,11 @@ def run_demo(
         InputError: an unknown detector, or `out` holds what no demo made.
     """
     started = time.monotonic()
-    lights = lightened_all(detectors, DATASETS[:1], seed)
+    suite = load_config(SuiteConfig, SUITE)
+    lights = lightened_all(detectors or [row.detector for row in suite.rows], DATASETS[:1], seed)
     rows = tuple(SuiteRow(name=light.folder, detector=light.name) for light in lights)
     made = prepare_demo(out, faces=faces, seed=seed, landmarks=landmarks, workers=workers, console=console)
-    suite = load_config(SuiteConfig, SUITE).model_copy(update={"rows": rows, "footnotes": (made.note,)})
+    suite = suite.model_copy(update={"rows": rows, "footnotes": (made.note,)})
     plan = plan_suite(SUITE, on_the_demo(suite, made.data, seed), made.data, out / RUNS)
     reconstruct_demo([entry.cell.config for entry in plan.trained], made.data, suite.profile, device, console)
     run_plan(plan, Machine(device, workers), console)

@@ -134,8 +134,8 @@ def test_what_waits_is_said_and_left_empty(assay, tmp_path: Path, files: Path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("baseline_demo",), "did you mean 'baselines_demo'"),
-        (("baselines_demo", "--only", "xception"), "efficientnet_lite0"),
+        (("demos",), "did you mean 'demo'"),
+        (("demo", "--only", "xception"), "efficientnet_lite0"),
         (("none.yaml",), "no such suite file: none.yaml"),
     ],
 )
