@@ -26,7 +26,8 @@ class FitContext:
         device: where the network will train.
         epochs: how many epochs will be run.
         batches: starts one pass over the training batches, made as the loop makes them.
-        generator: the source of the method's own random choices.
+        generator: the source of the method's own random choices. Of several processes all have the same one in
+            `on_fit_start`, so that they change the network alike, and each has its own from then on.
     """
 
     device: torch.device

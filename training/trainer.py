@@ -207,7 +207,9 @@ class Run:
         detector.on_fit_start(FitContext(device, config.nEpochs, batches, self.generator))
         self.stepper = Stepper(detector, config, device, group)
         if group.rank:
-            torch.manual_seed(_seed_of(config.manualSeed, group.rank))
+            own = _seed_of(config.manualSeed, group.rank)
+            torch.manual_seed(own)
+            self.generator.manual_seed(own)
         if folder.state.is_file():
             self._restore(load_state(folder.state))
         if len(set(group.gather(astuple(self.progress)))) > 1:
@@ -305,7 +307,6 @@ class Run:
         self.journal_size = state["journal"]
         self.detector.load_state_dict(state["model"])
         self.stepper.load_state_dict(state["stepper"])
-        self.generator.set_state(state["rng"][0]["context"])
         if self.group.rank < len(state["rng"]):
             rng = state["rng"][self.group.rank]
             torch.set_rng_state(rng["torch"])
@@ -323,7 +324,7 @@ class Run:
 
 
 def _seed_of(seed: int, rank: int) -> int:
-    """The seed of a process that does not lead, so that dropout differs from share to share of a batch."""
+    """The seed of a process that does not lead, so that what is drawn differs from share to share of a batch."""
     return int(np.random.SeedSequence(seed, spawn_key=(rank,)).generate_state(1, np.uint64)[0])
 
 

@@ -52,7 +52,15 @@ class Thawing(TinyDetector):
 
 
 class Divided(TinyDetector):
-    """Each process would end its epochs with weights of its own."""
+    """Each process would end its epochs with weights of its own. Keeps its first random number of each hook."""
+
+    def on_fit_start(self, context: Any) -> None:
+        self.generator = context.generator
+        self.drawn = [float(torch.rand((), generator=context.generator))]
+
+    def on_epoch_start(self, epoch: int) -> None:
+        super().on_epoch_start(epoch)
+        self.drawn.append(float(torch.rand((), generator=self.generator)))
 
     def on_epoch_end(self, epoch: int) -> None:
         super().on_epoch_end(epoch)
@@ -152,6 +160,7 @@ def test_two_processes_train_like_one_with_the_joint_batch(tmp_path: Path):
 def collect(group: Group, out: Path) -> None:
     detector = train(group, out / "run", {}, Divided, norm=True)
     torch.save(detector.state_dict(), out / f"{group.rank}.pt")
+    (out / f"{group.rank}.txt").write_text(" ".join(map(str, detector.drawn)))
 
 
 def test_processes_end_with_the_leaders_network_and_one_set_of_files(tmp_path: Path):
@@ -163,6 +172,9 @@ def test_processes_end_with_the_leaders_network_and_one_set_of_files(tmp_path: P
     assert all(torch.equal(first[key], written[key]) for key in first)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {"config.yaml", "log.jsonl", "state.pt", "best.safetensors", "last.safetensors"}
+    drawn = [(tmp_path / f"{rank}.txt").read_text().split() for rank in (0, 1)]
+    assert drawn[0][0] == drawn[1][0], "what happens in on_fit_start happens alike"
+    assert not set(drawn[0][1:]) & set(drawn[1][1:])
 
 
 def same_run(first: Path, second: Path) -> None:
