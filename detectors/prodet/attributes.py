@@ -24,8 +24,8 @@ def pooled_classifier(channels: int, classes: int) -> nn.Sequential:
 
 
 @dataclass(frozen=True, slots=True)
-class Attributes:
-    """A strategy of classification.
+class AttributeTask:
+    """What the attribute heads learn under a strategy of classification: their sizes, labels and loss.
 
     Attributes:
         strategy: `triplet_binary`, three heads of two classes each; `multi_label`, one head with a logit for each

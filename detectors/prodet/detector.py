@@ -12,7 +12,7 @@ from config.errors import InputError
 from config.schema import DetectorConfig
 from detectors import DETECTOR
 from detectors.base import AbstractDetector, DataDict, FitContext, PredDict, fake_probability
-from detectors.prodet.attributes import Attributes, Strategy, pooled_classifier
+from detectors.prodet.attributes import AttributeTask, Strategy, pooled_classifier
 from detectors.prodet.bridging import Mixing, bridge, bridged_labels, draw_ratios, ends_of_edges
 from detectors.prodet.organisation import Organised, anchors_of, organise
 from detectors.prodet.projector import Projector
@@ -89,18 +89,18 @@ class ProDet(AbstractDetector):
         self.backbone.freeze_classifier()
         self.organisation = organise(options.organisation, anchors_of(config.dataset_type))
         self.bridges = self.organisation.ending_in(options.bridged)
-        self.attributes = Attributes(options.strategy)
+        self.task = AttributeTask(options.strategy)
         self.adjust_feature = nn.Conv2d(self.backbone.channels, options.width, 1)
-        for name, classes in self.attributes.heads.items():
+        for name, classes in self.task.heads.items():
             self.add_module(name, pooled_classifier(options.width, classes))
         self.side = self.backbone.map_side(config.resolution)
         self.fea_att = Projector(
-            tuple(self.attributes.heads.values()), options.width, self.side, options.hidden, options.project_features
+            tuple(self.task.heads.values()), options.width, self.side, options.hidden, options.project_features
         )
         self.final_classifier = pooled_classifier(options.width, 2)
         for name in dict.fromkeys(self._transition_names()):
             self.add_module(name, Transition(options.width, options.hidden))
-        self.register_buffer("attribute_labels", self.attributes.labels(self.organisation), persistent=False)
+        self.register_buffer("attribute_labels", self.task.labels(self.organisation), persistent=False)
         self.register_buffer("fake_labels", self.organisation.fake_labels(), persistent=False)
         self._generator = Generator().manual_seed(config.manualSeed)
         self._is_warm = True
@@ -152,7 +152,7 @@ class ProDet(AbstractDetector):
         overall = losses["detection"]
         if options.oriented_weight:
             labels = self._labels(self.attribute_labels, pred_dict)
-            losses["oriented"] = self.attributes.loss(pred_dict["attributes"], labels)
+            losses["oriented"] = self.task.loss(pred_dict["attributes"], labels)
             overall = overall + options.oriented_weight * losses["oriented"]
         if options.transition_weight:
             _, targets = ends_of_edges(self._by_anchor(pred_dict["feat"]), self.organisation)
@@ -184,7 +184,7 @@ class ProDet(AbstractDetector):
 
     def _attribute_logits(self, features: Tensor) -> Tensor:
         """A of equation 1: the heads' logits (B, L), side by side."""
-        return torch.cat([self.get_submodule(name)(features) for name in self.attributes.heads], 1)
+        return torch.cat([self.get_submodule(name)(features) for name in self.task.heads], 1)
 
     def _detect(self, features: Tensor, attributes: Tensor) -> Tensor:
         if features.shape[-1] != self.side or features.shape[-2] != self.side:

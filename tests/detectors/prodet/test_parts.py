@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.prodet.attributes import Attributes
+from detectors.prodet.attributes import AttributeTask
 from detectors.prodet.bridging import SHAPE_LIMITS, bridge, bridged_labels, draw_ratios
 from detectors.prodet.organisation import ANCHORS, organise
 from detectors.prodet.projector import Projector
@@ -16,7 +16,7 @@ from detectors.prodet.transition import Transition, transition_loss
 
 R2B2D = organise("r2b2d", ANCHORS["aligned_quadruplet"])
 SURROUND = organise("surround", ANCHORS["aligned_quadruplet"])
-BINARY, LABELS, CLASSES = map(Attributes, ("triplet_binary", "multi_label", "multi_class"))
+BINARY, LABELS, CLASSES = map(AttributeTask, ("triplet_binary", "multi_label", "multi_class"))
 
 
 def close(tensor: torch.Tensor, expected: float) -> bool:
