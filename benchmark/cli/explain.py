@@ -150,6 +150,37 @@ def organisation(
 
 
 @app.command()
+def tuples(
+    test: Annotated[str, typer.Option(help="Data set of whose faces tuples are made.")],
+    data: Data = Path("data"),
+    split: Annotated[str, typer.Option(help="Split of it.")] = "test",
+    compression: Annotated[str, typer.Option(help="Level of a data set that has several.")] = "c23",
+    rows: Annotated[int, typer.Option(min=1, help="Tuples, drawn evenly from the manipulations.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the tuples and of their fakes.")] = 0,
+    pseudofake: Annotated[str, typer.Option(help="Composition of the fakes (assay list pseudofakes).")] = "sbi",
+    profile: Profile = "dfb",
+    out: Picture = Path("tuples.png"),
+) -> None:
+    """What ProDet learns from: real faces, SBI and CBI of them, and deepfakes of the same frames."""
+    from benchmark.explain.show import show
+    from benchmark.explain.tuples import draw_tuples, open_tuples
+    from evaluation.plots.style import check_form
+
+    check_form(out)
+    found = open_tuples(
+        test,
+        data,
+        compression=compression,
+        split=split,
+        most=rows,
+        seed=seed,
+        profile=profile,
+        pseudofake=pseudofake,
+    )
+    show(draw_tuples(found), out, [], make_console())
+
+
+@app.command()
 def confidence(
     scores: Annotated[list[Path], typer.Argument(help=f"{RUNS} score tables (scores.parquet).")],
     out: Picture = Path("confidence.png"),

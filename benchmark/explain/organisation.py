@@ -8,26 +8,19 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from benchmark.explain.embed import drawn_evenly
-from benchmark.explain.faces import kinds_of
 from benchmark.explain.inputs import as_seen, data_of, name_of
 from benchmark.explain.plane import how_laid_out, lay_out
+from benchmark.explain.tuples import Tuples, open_tuples
 from benchmark.loading import Trained, load_detector
 from config.errors import InputError
-from config.load import load_config
-from config.pseudofake import PseudoFakeConfig
-from config.schema import DetectorConfig
 from evaluation.organisation import CHANCE, KINDS, Organisation, organisation
 from evaluation.plots.planes import Embedding, organisation_panels
 from evaluation.prediction import inference, pooled
 from evaluation.tables import Column, Table
-from preprocessing.samples import BrokenSampleError, Sample, open_faces
-from training.errors import PseudoFakeError
-from training.fakes import AlignedQuadruplet, targets
+from preprocessing.samples import Sample
 
 MOST = 250
 AT_ONCE = 8  # tuples that pass a network together
-SHORT = {"sbi": KINDS[1]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +97,21 @@ def read_organisation(
             fake has its target, a face cannot be read, or no fake can be made of it.
     """
     trained = [load_detector(path, detector_name, overrides, device) for path in weights]
-    compression = trained[0].config.compression
-    faces = open_faces(data, [dataset], split, profile=profile, compression=compression, with_landmark=True)
-    recipe = AlignedQuadruplet(faces, _without_augmentation(trained[0].config, pseudofake))
-    target = targets(faces.rows)
-    usable = np.flatnonzero(target >= 0)
-    chosen = usable[drawn_evenly(kinds_of(faces.rows)[usable], most, np.random.default_rng(seed))]
-    videos = faces.rows["video_id"].astype(str).to_numpy(object)[target[chosen]]
+    tuples = open_tuples(
+        dataset,
+        data,
+        compression=trained[0].config.compression,
+        split=split,
+        most=most,
+        seed=seed,
+        profile=profile,
+        pseudofake=pseudofake,
+    )
     seen = [
-        Organised(name_of(path, one), features, organisation(features, videos), one.notes)
-        for path, one, features in zip(weights, trained, _features(trained, recipe, chosen, seed), strict=True)
+        Organised(name_of(path, one), features, organisation(features, tuples.videos), one.notes)
+        for path, one, features in zip(weights, trained, _features(trained, tuples), strict=True)
     ]
-    kinds = (KINDS[0], SHORT.get(pseudofake, pseudofake), *KINDS[2:])
-    return OrganisedTuples(seen, videos, kinds, f"{dataset}, split {split}", seed)
+    return OrganisedTuples(seen, tuples.videos, tuples.kinds, tuples.source, seed)
 
 
 def draw_organisation(found: OrganisedTuples, layout: str = "auto") -> Figure:
@@ -179,37 +174,15 @@ def _notes(found: OrganisedTuples) -> list[str]:
     return list(dict.fromkeys(note for one in found.seen for note in one.notes))
 
 
-def _without_augmentation(config: DetectorConfig, pseudofake: str) -> DetectorConfig:
-    """A detector's configuration as the recipe needs it, whatever the detector was trained on."""
-    return config.model_copy(
-        update={
-            "dataset_type": "aligned_quadruplet",
-            "pseudofake": load_config(PseudoFakeConfig, pseudofake),
-            "train_batchSize": AlignedQuadruplet.members,
-            "use_data_augmentation": False,
-        }
-    )
-
-
-def _features(
-    trained: Sequence[Trained], recipe: AlignedQuadruplet, chosen: npt.NDArray[np.int64], seed: int
-) -> list[npt.NDArray[np.float32]]:
+def _features(trained: Sequence[Trained], tuples: Tuples) -> list[npt.NDArray[np.float32]]:
     """For each detector the features (T, 4, D) of the tuples, which are made once, a few at a time."""
     features: list[list[npt.NDArray[np.float32]]] = [[] for _ in trained]
-    for start in range(0, len(chosen), AT_ONCE):
-        images = [face for index in chosen[start : start + AT_ONCE].tolist() for face in _images(recipe, index, seed)]
+    for start in range(0, len(tuples.chosen), AT_ONCE):
+        numbers = range(start, min(start + AT_ONCE, len(tuples.chosen)))
+        images = [face for number in numbers for face in tuples.images(number)]
         for one, values in zip(trained, features, strict=True):
             values.append(_features_of(images, one))
-    return [np.concatenate(values).reshape(len(chosen), len(KINDS), -1) for values in features]
-
-
-def _images(recipe: AlignedQuadruplet, index: int, seed: int) -> list[Sample]:
-    """The images of a tuple."""
-    try:
-        return [member.face for member in recipe.make(index, False, np.random.default_rng([seed, index]))]
-    except (PseudoFakeError, BrokenSampleError) as error:
-        video, frame = recipe.stored.rows.loc[index, ["video_id", "frame"]]
-        raise InputError(f"no tuple can be made for frame {frame} of video '{video}': {error}") from None
+    return [np.concatenate(values).reshape(len(tuples.chosen), len(KINDS), -1) for values in features]
 
 
 def _features_of(images: Sequence[Sample], trained: Trained) -> npt.NDArray[np.float32]:

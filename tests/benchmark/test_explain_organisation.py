@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmark.explain.organisation import draw_organisation, organisation_table, read_organisation
+from benchmark.explain.tuples import draw_tuples, open_tuples
 from benchmark.loading import load_detector
 from config.errors import InputError
 from config.load import load_config, to_yaml
@@ -135,6 +136,25 @@ def test_features_of_two_numbers_are_drawn_as_they_are_unless_by_tsne(data: Path
     assert moved.shape == drawn.shape
     assert np.abs(moved - drawn).max() > 1
     assert "as they are" not in draw_organisation(found, "tsne").get_supxlabel()
+
+
+def test_tuples_are_shown_row_by_row_as_detectors_see_them(assay, data: Path, tmp_path: Path):
+    options = {"compression": "c23", "split": "test", "seed": 3, "profile": "dfb", "pseudofake": "sbi"}
+    found = open_tuples(NAME, data, most=3, **options)
+    figure = draw_tuples(found)
+    drawn = [axes.images[0].get_array() for part in figure.subfigs for axes in part.axes if axes.images]
+    faces = open_faces(data, [NAME], "test")
+    assert len(drawn) == 3 * 4
+    for number, index in enumerate(found.chosen.tolist()):
+        real, sbi, cbi, deepfake = shown = [face.image for face in found.images(number)]
+        assert all(np.array_equal(one, there) for one, there in zip(shown, drawn[4 * number :], strict=False))
+        assert np.array_equal(deepfake, faces.read(index).image)
+        for fake in (sbi, cbi):
+            assert 0.02 < (fake != real).any(axis=2).mean() < 0.9, "blended in a part of the real face"
+    assert found.kinds == ("real", "SBI", "CBI", "deepfake")
+    answer = assay("explain", "tuples", "--test", NAME, "--data", data, "--out", tmp_path / "tuples.png")
+    assert answer.code == 0, answer.err
+    assert (tmp_path / "tuples.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_command_writes_the_picture_and_prints_the_numbers(assay, data: Path, weights: list[Path], tmp_path: Path):
