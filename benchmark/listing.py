@@ -35,12 +35,22 @@ def names(kind: str) -> Iterator[tuple[str, str]]:
         for name in config_names(SuiteConfig):
             yield from _suite(name)
         return
+    registry = _registry(kind)
+    if kind == "detectors":
+        yield from _detectors(registry)
+        return
     if kind == "perturbations":
         yield from _perturbation_suites()
-    registry = _registry(kind)
-    configured = config_names(DetectorConfig) if kind == "detectors" else []
     for name in registry.names():
         yield name, registry.about(name)
+
+
+def _detectors(registry: Registry) -> Iterator[tuple[str, str]]:
+    """What is registered, and the shipped files of any name, each with its variants."""
+    configured = config_names(DetectorConfig)
+    for name in sorted({*registry.names(), *configured}):
+        model = load_config(DetectorConfig, name).model_name if name in configured else name
+        yield name, registry.about(model) if name == model else f"{model} with other settings."
         if name in configured:
             yield from _variants(DetectorConfig, name)
 
