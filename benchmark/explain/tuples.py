@@ -11,6 +11,7 @@ from benchmark.explain.embed import drawn_evenly
 from benchmark.explain.faces import kinds_of
 from config.errors import InputError
 from config.load import load_config
+from config.pseudofake import PseudoFakeConfig
 from config.schema import DetectorConfig
 from evaluation.organisation import KINDS
 from evaluation.plots.sheets import StepRows, step_sheet
@@ -83,12 +84,9 @@ def open_tuples(
         InputError: the data set is not there, there are too few videos for partners, or no fake has its target.
     """
     faces = open_faces(data, [dataset], split, profile=profile, compression=compression, with_landmark=True)
-    settings = [
-        f"pseudofake={pseudofake}",
-        f"train_batchSize={AlignedQuadruplet.members}",
-        "use_data_augmentation=false",
-    ]
-    recipe = AlignedQuadruplet(faces, load_config(DetectorConfig, "prodet", settings))
+    config = load_config(DetectorConfig, "prodet", ["use_data_augmentation=false"])
+    config = config.model_copy(update={"pseudofake": load_config(PseudoFakeConfig, pseudofake)})
+    recipe = AlignedQuadruplet(faces, config)
     target = targets(faces.rows)
     usable = np.flatnonzero(target >= 0)
     chosen = usable[drawn_evenly(kinds_of(faces.rows)[usable], most, np.random.default_rng(seed))]
