@@ -317,5 +317,7 @@ def _complaint(error: "ErrorDetails") -> str:
         return f"expected a key '{KIND}'"
     if error["type"] in {"model_type", "dict_type", "model_attributes_type"}:
         return f"expected keys with values, not {error['input']!r}"
+    if error["type"] == "tuple_type":
+        return f"expected a list, not {error['input']!r}"
     message = error["msg"][:1].lower() + error["msg"][1:]
     return message if error["type"] == "missing" else f"{message}, not {error['input']!r}"

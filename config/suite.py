@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from config.base import Schema
 from config.errors import unknown
-from config.figure import AnyFigure, BarsFigure, FacesFigure
+from config.figure import AnyFigure, BarsFigure, FacesFigure, RobustnessFigure
 from config.test_sets import OnTestSets
 
 
@@ -131,6 +131,14 @@ class SuiteConfig(Schema):
             raise ValueError(f"seeds: row '{both[0]}' sets manualSeed as well; leave out one of them")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: one is given twice")
+        return self
+
+    @model_validator(mode="after")
+    def _rates_have_thresholds(self) -> "SuiteConfig":
+        measured = (*self.columns, *(figure for figure in self.figures if isinstance(figure, RobustnessFigure)))
+        rates = [one.metric for one in measured if one.metric.endswith("pct")]
+        if rates and not self.threshold_on:
+            raise ValueError(f"{rates[0]} is a rate at a threshold; name in 'threshold_on' whose val scores choose it")
         return self
 
     @model_validator(mode="after")

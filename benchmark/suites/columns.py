@@ -29,12 +29,18 @@ def suite_columns(groups: Sequence[SuiteColumns]) -> list[Measured]:
     """The columns of all groups, from left to right.
 
     Raises:
-        InputError: as for `measured_columns`, or two columns have the same headings.
+        InputError: as for `measured_columns`, two columns have the same headings, or a mean is over others than its
+            group's.
     """
     columns = [measured for group in groups for measured in measured_columns(group)]
     headings = [(group_heading(measured.group, groups), measured.heading) for measured in columns]
     if twice := next((each for each in headings if headings.count(each) > 1), None):
         raise InputError(f"columns: two are called '{' '.join(twice)}'; give one of their groups a title of its own")
+    for group in groups:
+        own = [measured.heading for measured in columns if measured.group is group]
+        for name, over in group.averages.items():
+            if others := [heading for heading in over if heading not in own]:
+                raise unknown(f"column in averages, {name}:", others[0], own)
     return columns
 
 

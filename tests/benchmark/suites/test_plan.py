@@ -33,6 +33,8 @@ def suite_of(**changes) -> SuiteConfig:
         ({"rows": []}, "rows"),
         ({"rows": [{"name": "A", "detector": "sbi"}, {"name": "A", "detector": "vht"}]}, "two are called 'A'"),
         ({"columns": [{"metrik": "frame_auc", "test": [FFPP]}]}, "did you mean 'columns.metric'"),
+        ({"rows": "A"}, "rows: expected a list, not 'A'"),
+        ({"columns": [{"test": [FFPP], "metric": "frame_tpr_at_1pct"}]}, "frame_tpr_at_1pct .* name in 'threshold_on'"),
         ({"columns": [{"test": [FFPP], "levels": [1]}]}, "levels: expected a perturbation suite"),
         ({"columns": [{"test": [FFPP], "metric": "mpd"}]}, "mpd is measured under a perturbation suite"),
         (
@@ -111,6 +113,12 @@ def test_an_average_is_over_its_own_groups_columns(tmp_path: Path, monkeypatch: 
     table = suite_table(plan_suite("mine", suite_of(columns=columns), tmp_path, tmp_path))
     assert [column.name for column in table.columns] == ["A", "B", "C", "One", "Two"]
     assert table.values == ((1, 2, 4, 1, 3),) * 2
+
+
+def test_an_average_over_what_its_group_lacks_is_refused_before_anything_runs(tmp_path: Path):
+    columns = [{"test": {"A": FFPP}}, {"test": {"CDF": "Celeb-DF-v2"}, "title": "Other", "averages": {"Avg.": ["CDf"]}}]
+    with pytest.raises(InputError, match=r"unknown column in averages, Avg\.: 'CDf'; did you mean 'CDF'"):
+        plan_suite("mine", suite_of(columns=columns), tmp_path, tmp_path)
 
 
 def test_rows_are_chosen_by_pattern(tmp_path: Path):
