@@ -174,7 +174,8 @@ def _finished(config: SuiteFigure, entry: Trained, suite: SuiteConfig) -> list[S
     needed: list[Cell] = [entry.cell, *cells]
     for cell in needed:
         if (found := status(cell)).state != State.DONE:
-            raise InputError(f"{entry.row.name}, {' on '.join(words(cell))}: {in_words(found)}")
+            why = "; ".join(found.waits_for.values()) or in_words(found)
+            raise InputError(f"{entry.row.name}, {' on '.join(words(cell))}: {why}")
     if isinstance(config, FacesFigure) and (missing := missing_sets([config.test], entry.cell)):
         raise InputError(missing[config.test])
     return cells

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from benchmark.suites.cells import TrainCell
 from benchmark.suites.cost import Costs
-from benchmark.suites.plan import Cell, Plan, State, Status, status
+from benchmark.suites.plan import Cell, Plan, State, Status, missing_sets, status
+from config.figure import FacesFigure
 
 STYLES = {State.DONE: "green", State.TO_RUN: "bold", State.WAITS: "yellow"}
 
@@ -33,6 +34,9 @@ def show_plan(plan: Plan, costs: Costs, console: Console) -> None:
         kind, on = words(cell)
         state = Text(in_words(found), style=STYLES[found.state])
         drawn.add_row(Text(name), kind, Text(on), state, Text(_folder(cell, found.state)), cost)
+    for figure in plan.suite.figures:
+        if isinstance(figure, FacesFigure):
+            reasons |= missing_sets([figure.test], plan.trained[0].cell)
     console.print(drawn)
     for reason in reasons.values():
         console.print(reason, highlight=False, markup=False)
@@ -53,7 +57,7 @@ def _sum(state: State, costs: Sequence[float | None], device: str) -> str:
     """What cells of a state cost together, in a sentence."""
     known = [seconds for seconds in costs if seconds is not None]
     unknown = len(costs) - len(known)
-    more = f", and {unknown} of unknown size" if unknown else ""
+    more = f" but for {unknown} of unknown size" if unknown else ""
     about = f"{len(costs)} cells, about {duration(sum(known))} on {device}{more}"
     return f"{state}: {about}; by a few timed images of each network, without loading"
 

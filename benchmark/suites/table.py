@@ -11,7 +11,7 @@ from benchmark.leaderboard import direction, record_notes, thresholds_beside
 from benchmark.robustness_tables import read_robustness, suite_note
 from benchmark.suites.cells import ScoreCell
 from benchmark.suites.columns import Measured, group_heading, suite_columns
-from benchmark.suites.plan import Plan, ScoreKey, State, Trained, status
+from benchmark.suites.plan import Cell, Plan, ScoreKey, State, Trained, status
 from config.suite import SuiteColumns, SuiteConfig
 from evaluation.measurement import measure
 from evaluation.metrics import evaluate_scores
@@ -28,20 +28,21 @@ def suite_table(plan: Plan) -> Table:
     """
     suite = plan.suite
     columns = suite_columns(suite.columns)
-    readings = [_Reading(entry, suite.threshold_on) for entry in plan.trained]
+    readings = [_Reading(entry, suite) for entry in plan.trained]
     rows = list(dict.fromkeys(entry.row.name for entry in plan.trained))
     cells = [
         [_mean([reading.value(column) for reading in readings if reading.entry.row.name == row]) for column in columns]
         for row in rows
     ]
     done = [cell for reading in readings for cell in reading.done]
+    needed = [cell for reading in readings for cell in (reading.entry.cell, *reading.cells.values())]
     table = Table(
         caption=suite.title,
         row_header="Detector",
         rows=tuple(rows),
         columns=tuple(_column(measured, suite.columns) for measured in columns),
         values=tuple(tuple(value for value, _ in row) for row in cells),
-        footnotes=(*notes_beside(done, suite), *_waiting(plan)),
+        footnotes=(*notes_beside(done, suite), *_waiting(needed)),
         spreads=tuple(tuple(spread for _, spread in row) for row in cells) if len(suite.seeds) > 1 else (),
     )
     for group in suite.columns:
@@ -68,6 +69,13 @@ def read_evaluated(cell: ScoreCell, threshold_on: Sequence[str] = ()) -> Evaluat
     record, scores = _scores(cell)
     thresholds = thresholds_beside(cell.scores, record, threshold_on)
     return Evaluated(cell.test, cell.scores, record, measure(scores, thresholds))
+
+
+def _cells_of_columns(entry: Trained, suite: SuiteConfig) -> dict[ScoreKey, ScoreCell]:
+    """The scores that the table shows of a row, and those that thresholds are chosen on; figures may need others."""
+    keys: list[ScoreKey] = [(name, "val", None) for name in suite.threshold_on]
+    keys += [(test, "test", group.perturb) for group in suite.columns for test in group.test.values()]
+    return {key: entry.scores[key] for key in keys}
 
 
 class _Clean:
@@ -99,8 +107,9 @@ class _Perturbed:
 class _Reading:
     """What the finished cells of one training run say; each file is read once."""
 
-    def __init__(self, entry: Trained, threshold_on: Sequence[str]) -> None:
-        self.entry, self._threshold_on = entry, threshold_on
+    def __init__(self, entry: Trained, suite: SuiteConfig) -> None:
+        self.entry, self._threshold_on = entry, suite.threshold_on
+        self.cells = _cells_of_columns(entry, suite)
 
     def value(self, column: Measured) -> float | None:
         """The number in a column; None if its cell is not there, or has none."""
@@ -119,7 +128,7 @@ class _Reading:
 
     @cached_property
     def _done(self) -> dict[ScoreKey, ScoreCell]:
-        return {key: cell for key, cell in self.entry.scores.items() if status(cell).state == State.DONE}
+        return {key: cell for key, cell in self.cells.items() if status(cell).state == State.DONE}
 
     @cached_property
     def _found(self) -> dict[ScoreKey, _Clean | _Perturbed]:
@@ -149,11 +158,11 @@ def _column(measured: Measured, groups: Sequence[SuiteColumns]) -> Column:
     return Column(measured.heading, direction(measured.group.metric), group_heading(measured.group, groups), form)
 
 
-def _waiting(plan: Plan) -> Iterator[str]:
+def _waiting(cells: Sequence[Cell]) -> Iterator[str]:
     """A note for each reason why cells are not there."""
-    waits = [found for cell in plan.cells if (found := status(cell)).state == State.WAITS]
+    waits = [found for cell in cells if (found := status(cell)).state == State.WAITS]
     reasons = {name: reason for found in waits for name, reason in found.waits_for.items()}
     yield from (f"not measured: {reason}" for reason in reasons.values())
-    missing = sum(status(cell).state == State.TO_RUN for cell in plan.cells)
+    missing = sum(status(cell).state == State.TO_RUN for cell in cells)
     if missing:
-        yield f"not measured yet: {missing} of {len(plan.cells)} cells"
+        yield f"not measured yet: {missing} of {len(cells)} cells"

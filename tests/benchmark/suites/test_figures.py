@@ -13,9 +13,11 @@ from benchmark.explain.distances import distances_table, read_distances
 from benchmark.explain.embed import embed, embedding_table
 from benchmark.explain.robustness import level_curves, read_perturbed
 from benchmark.places import features_path
+from benchmark.suites.cost import Costs
 from benchmark.suites.figures import Drawn, Shown, draw_figure, draw_figures
 from benchmark.suites.plan import Plan, plan_suite
 from benchmark.suites.run import Machine, run_plan
+from benchmark.suites.show import show_plan
 from benchmark.suites.table import suite_table
 from config.errors import InputError
 from config.load import validate
@@ -172,7 +174,7 @@ def test_a_figure_waits_for_its_cells(folder: Path, of_all_kinds: Plan, tmp_path
     bars, earlier, confidence, cam = told(wanted, tmp_path)
     assert bars == f"figure bars is left out: 3, train on {FFPP}: to run"
     assert earlier == f"{tmp_path / 'mine-bars.png'} is of an earlier call"
-    assert confidence == "figure confidence is left out: 1, scores on DFDC: waits for DFDC"
+    assert confidence.startswith("figure confidence is left out: 1, scores on DFDC: DFDC is not preprocessed: 'assay")
     assert cam.startswith("figure cam is left out: DFDC is not preprocessed: 'assay preprocess DFDC")
     bars, *_ = told(plan(folder, figures, only=("1",), rows=rows("1", "3")), tmp_path / "chosen")
     assert bars.endswith("mine-bars.svg (without 3)")
@@ -180,6 +182,18 @@ def test_a_figure_waits_for_its_cells(folder: Path, of_all_kinds: Plan, tmp_path
     assert waits == f"figure cam is left out: 3, train on {FFPP}: to run"
     (alone, _) = told(plan(folder, [{"kind": "bars", "rows": ["3"]}], only=("1",), rows=rows("1", "3")), tmp_path)
     assert alone == "figure bars is left out: none of its rows (3) was chosen"
+
+
+def test_a_table_says_nothing_of_what_only_its_figures_show(folder: Path, of_all_kinds: Plan):
+    assert not any(note.startswith("noise") for note in suite_table(of_all_kinds).footnotes)
+    wanted = plan(folder, [{"kind": "confidence", "test": "DFDC"}])
+    assert suite_table(wanted).footnotes == suite_table(of_all_kinds).footnotes
+
+
+def test_a_plan_says_which_faces_a_figure_lacks(folder: Path):
+    words = io.StringIO()
+    show_plan(plan(folder, [{"kind": "cam", "test": "DFDC"}]), Costs("cpu"), Console(file=words, width=200))
+    assert "DFDC is not preprocessed: 'assay preprocess DFDC" in words.getvalue()
 
 
 def test_lines_of_several_seeds_say_which_they_are(folder: Path, of_all_kinds: Plan):
