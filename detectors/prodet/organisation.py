@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from config.errors import InputError, unknown
+from config.errors import InputError
 
 Anchor = Literal["real", "sbi", "cbi", "deepfake"]
 Organised = Literal["r2b2d", "r2d2b", "surround"]
@@ -50,7 +50,9 @@ class Organisation:
         """
         for name in ends:
             if name not in self.anchors:
-                raise unknown("anchor in options.bridged", name, self.anchors)
+                held = ", ".join(self.anchors)
+                fits = ", ".join(end for end in ends if end in self.anchors)
+                raise InputError(f"options.bridged: batches of {held} have no {name}; leave it out: [{fits}]")
         kept = tuple(edge for edge in self.edges if self.anchors[edge[1]] in ends)
         return Organisation(self.anchors, self.attributes, kept)
 
