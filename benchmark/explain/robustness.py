@@ -85,7 +85,8 @@ def draw_robustness(
         )
     ]
     caption += [] if metric in DISTANCES else ["level 0: the clean crops"]
-    caption += ["bands: standard deviation over draws"] if any(any(curve.deviations) for curve in curves) else []
+    marks = {"bars" if len(curve.levels) == 1 else "bands" for curve in curves if any(curve.deviations)}
+    caption += [f"{' and '.join(sorted(marks))}: standard deviation over draws"] if marks else []
     caption += ["change: (value \N{MINUS SIGN} clean) / clean"] if relative else []
     return level_panels(curves, _axis(metric, relative), "; ".join(caption))
 

@@ -200,7 +200,9 @@ class LevelCurve:
 
 
 def level_panels(curves: Sequence[LevelCurve], axis: str, caption: str = "") -> Figure:
-    """A panel for each perturbation, a line for each detector, and a band for the deviation over draws.
+    """A panel for each perturbation, and a line for each detector.
+
+    The deviation over draws is a band around the line, or at a single level a bar.
 
     Args:
         curves: in any order; a detector has one look in all panels.
@@ -238,5 +240,8 @@ def level_panels(curves: Sequence[LevelCurve], axis: str, caption: str = "") -> 
 def _draw_levels(axes: Axes, curve: LevelCurve, look: Look) -> None:
     levels, means = np.array(curve.levels), np.array(curve.means, float)
     spread = np.array([0.0 if value is None else value for value in curve.deviations])
-    axes.fill_between(levels, means - spread, means + spread, color=look.colour, alpha=0.2, linewidth=0)
+    if len(levels) > 1:
+        axes.fill_between(levels, means - spread, means + spread, color=look.colour, alpha=0.2, linewidth=0)
+    elif spread.any():
+        axes.errorbar(levels, means, spread, color=look.colour, fmt="none", capsize=3, linewidth=1.2)
     axes.plot(levels, means, **look.line(), marker=look.marker, ms=4, linewidth=1.6, label=curve.name)

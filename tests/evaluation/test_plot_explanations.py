@@ -112,3 +112,11 @@ def test_each_perturbation_has_a_panel_with_a_line_for_each_detector():
     band = noise.collections[0].get_paths()[0].vertices
     assert {tuple(np.round(point, 6)) for point in band} >= {(1.0, 0.3), (1.0, 0.7), (0.0, 0.9)}
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["one", "two"]
+
+
+def test_a_single_level_has_a_bar_for_the_deviation():
+    (axes,) = level_panels([LevelCurve("one", "shift", [1], [0.5], [0.2])], "mPD").axes
+    (bar,) = axes.collections
+    np.testing.assert_allclose(bar.get_segments(), [[[1, 0.3], [1, 0.7]]])
+    (alone,) = level_panels([LevelCurve("one", "shift", [1], [0.5], [None])], "mPD").axes
+    assert not alone.collections
