@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from config.errors import InputError
 from config.files import atomic_path
-from config.load import config_names, load_config
+from config.load import config_names, load_config, parse_config
 from config.schema import DetectorConfig
 from detectors import build_detector
 from detectors.signatures import COUNTER, in_names_of, look_alikes
@@ -79,7 +79,7 @@ def load_weights(detector: nn.Module, path: Path) -> dict[str, str]:
         own = in_names_of(detector.state_dict(), state)
         load_state(detector, own, f"{path} does not fit the detector '{name}'")
     except InputError as error:
-        found = resemblance(state)
+        found = resemblance(state) or _set_otherwise(config, metadata)
         raise InputError(f"{error}; {found}" if found else str(error)) from None
     return metadata
 
@@ -112,6 +112,20 @@ def resemblance(state: Mapping[str, Tensor]) -> str:
     if shipped:
         return f"it looks like a file of '{shipped}'"
     return f"it looks like a file of '{known[0]}', which this version does not have"
+
+
+def _set_otherwise(config: DetectorConfig | None, metadata: Mapping[str, str]) -> str:
+    """What of a detector the configuration in a file sets otherwise, as the end of a sentence; "" if nothing."""
+    if config is None or "config" not in metadata:
+        return ""
+    stored = parse_config(DetectorConfig, metadata["config"])
+    if stored.model_name != config.model_name:
+        return f"it is a file of '{stored.model_name}'"
+    there, here = (
+        {"backbone_name": one.backbone_name, "resolution": one.resolution, **one.options} for one in (stored, config)
+    )
+    differing = [key for key in there if key in here and there[key] != here[key]]
+    return f"its {differing[0]} is {there[differing[0]]}, not {here[differing[0]]}" if differing else ""
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], complaint: str, keep: tuple[str, ...] = ()) -> None:

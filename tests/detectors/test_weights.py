@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from config.errors import InputError
+from config.load import load_config, to_yaml
 from config.schema import DetectorConfig
 from detectors import build_detector
 from detectors.weights import load_weights, read_weights, recognise, save_weights, weights_sha256
@@ -118,6 +119,23 @@ def test_a_file_of_another_detector_is_named(tmp_path):
     assert "283 unexpected (such as backbone.conv1.weight)" in message
     assert message.endswith("; it is a file of 'xception'")
     assert "\n" not in message
+
+
+def test_a_file_of_the_same_detector_says_how_it_was_set(tmp_path):
+    """Shapes of ProDet's weights depend on the resolution and on options, which those of tensors do not tell."""
+    small = ("backbone_name=efficientnet_lite0", "pretrained=null", "options.width=2", "options.hidden=4")
+    written = load_config(DetectorConfig, "prodet", (*small, "resolution=32"))
+    path = tmp_path / "prodet.safetensors"
+    save_weights(build_detector(written), path, {"config": to_yaml(written)})
+    for setting, end in (
+        ("resolution=96", "its resolution is 32, not 96"),
+        ("options.width=3", "its width is 2, not 3"),
+    ):
+        other = build_detector(load_config(DetectorConfig, "prodet", (*small, "resolution=32", setting)))
+        with pytest.raises(InputError, match=f"; {end}$"):
+            load_weights(other, path)
+    with pytest.raises(InputError, match=r"it is a file of 'prodet'$"):
+        load_weights(lite(), path)
 
 
 def test_another_number_of_classes_is_shown(tmp_path):
