@@ -135,8 +135,9 @@ class SuiteConfig(Schema):
 
     @model_validator(mode="after")
     def _rates_have_thresholds(self) -> "SuiteConfig":
-        measured = (*self.columns, *(figure for figure in self.figures if isinstance(figure, RobustnessFigure)))
-        rates = [one.metric for one in measured if one.metric.endswith("pct")]
+        metrics = [group.metric for group in self.columns]
+        metrics += [figure.metric for figure in self.figures if isinstance(figure, RobustnessFigure)]
+        rates = [metric for metric in metrics if metric.endswith("pct")]
         if rates and not self.threshold_on:
             raise ValueError(f"{rates[0]} is a rate at a threshold; name in 'threshold_on' whose val scores choose it")
         return self

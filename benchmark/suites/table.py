@@ -35,7 +35,8 @@ def suite_table(plan: Plan) -> Table:
         for row in rows
     ]
     done = [cell for reading in readings for cell in reading.done]
-    needed = [cell for reading in readings for cell in (reading.entry.cell, *reading.cells.values())]
+    needed: list[Cell] = [reading.entry.cell for reading in readings]
+    needed += [cell for reading in readings for cell in reading.cells.values()]
     table = Table(
         caption=suite.title,
         row_header="Detector",
