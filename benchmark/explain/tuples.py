@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from benchmark.explain.embed import drawn_evenly
 from benchmark.explain.faces import kinds_of
 from config.errors import InputError
-from config.load import load_config
+from config.load import YAML, load_config
 from config.pseudofake import PseudoFakeConfig
 from config.schema import DetectorConfig
 from evaluation.organisation import KINDS
@@ -91,7 +91,8 @@ def open_tuples(
     usable = np.flatnonzero(target >= 0)
     chosen = usable[drawn_evenly(kinds_of(faces.rows)[usable], most, np.random.default_rng(seed))]
     videos = faces.rows["video_id"].astype(str).to_numpy(object)[target[chosen]]
-    kinds = (KINDS[0], SHORT.get(pseudofake, pseudofake), *KINDS[2:])
+    composition = Path(pseudofake).stem if Path(pseudofake).suffix in YAML else pseudofake
+    kinds = (KINDS[0], SHORT.get(pseudofake, composition), *KINDS[2:])
     return Tuples(recipe, chosen, videos, kinds, f"{dataset}, split {split}", seed)
 
 

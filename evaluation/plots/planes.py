@@ -28,7 +28,7 @@ from evaluation.plots.style import (
 )
 
 REAL = "real"
-MOST_IN_TITLE = 46  # letters of a line above a plane
+MOST_IN_TITLE, MOST_IN_LEGEND = 46, 20  # letters of a line above a plane, and beside it
 SIZE, OPACITY = 18, 0.8  # of a point
 DISTANCE_MAP = "viridis"  # its brightness rises with the distance, so that it reads in grey as well
 NEAREST_SHARE = 0.99  # of the points, whose distances the colours tell apart
@@ -139,7 +139,7 @@ def _panels_of_kinds(embeddings: Sequence[Embedding], looks: Mapping[str, dict[s
             for name, look in looks.items():
                 x, y = one.points[one.methods == name].T
                 if len(x):
-                    axes.scatter(x, y, s=SIZE, alpha=OPACITY, label=name, **look)
+                    axes.scatter(x, y, s=SIZE, alpha=OPACITY, label=textwrap.fill(name, MOST_IN_LEGEND), **look)
         share_legend(figure, "outside right upper")
         set_caption(figure, caption)
     return figure

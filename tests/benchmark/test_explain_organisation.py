@@ -106,7 +106,7 @@ def test_a_tuple_is_a_deepfake_its_real_face_and_two_fakes_of_that(data: Path, w
         assert np.abs(sbi - cbi).max(axis=1).min() > 1e-3
         assert seen.measured == organisation(seen.features, found.videos)
     assert found.seen[1].features.shape[2] == 2
-    assert found.kinds == ("real", str(plain), "CBI", "deepfake")
+    assert found.kinds == ("real", "plain", "CBI", "deepfake")
 
 
 def test_all_detectors_see_the_same_images_which_a_seed_decides(data: Path, weights: list[Path]):

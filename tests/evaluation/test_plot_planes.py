@@ -80,3 +80,10 @@ def test_distances_share_one_scale_that_a_single_far_point_does_not_stretch():
 
 def test_faces_that_nothing_moves_are_drawn():
     assert png_bytes(distance_panels([Moved("one", POINTS, np.zeros(4))], "PD"))
+
+
+def test_a_long_name_beside_the_planes_leaves_them_their_place():
+    name = "a_composition_of_somebody_with_a_long_name"
+    figure = embedding_panels([Embedding("one", np.eye(2), np.array([name] * 2, object))])
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_position().width > 0.6
