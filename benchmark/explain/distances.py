@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from benchmark.explain.embed import drawn_evenly, title_of
-from benchmark.explain.faces import kinds_of
+from benchmark.explain.embed import title_of
+from benchmark.explain.faces import drawn_evenly, kinds_of
 from benchmark.explain.plane import how_laid_out, lay_out
 from benchmark.places import FEATURES, PERTURBED, files_below, table_beside
 from config.errors import InputError

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 from sklearn.metrics import silhouette_score
 
-from benchmark.explain.faces import kinds_of
+from benchmark.explain.faces import drawn_evenly, kinds_of
 from benchmark.explain.plane import by_tsne, how_laid_out
 from benchmark.leaderboard import run_name
 from benchmark.places import FEATURES, clean_scores_path, files_below, one_of_each_set, table_beside
@@ -106,25 +105,6 @@ def _embed(features: Features, path: Path, seed: int, most: int) -> Embedded:
     apart = float(silhouette_score(values, is_real)) if 0 < is_real.sum() < len(values) else None
     embedding = Embedding(title_of(path), plane.points, kinds)
     return Embedded(embedding, len(features.values), values.shape[1], plane.perplexity, apart)
-
-
-def drawn_evenly(kinds: npt.NDArray[np.object_], most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """At most so many positions, as many of each kind as can be; a kind with fewer leaves its share to the others.
-
-    Args:
-        kinds: (N,) names.
-        most: how many.
-        rng: of the draws.
-
-    Returns:
-        Positions, ascending.
-    """
-    ranks = np.empty(len(kinds), np.int64)
-    for name in dict.fromkeys(kinds):
-        of_kind = np.flatnonzero(kinds == name)
-        ranks[of_kind] = rng.permutation(len(of_kind))
-    # By rank within its kind: all firsts, all seconds, ... The sort is stable, so that kinds stay in their order.
-    return np.sort(np.argsort(ranks, kind="stable")[:most])
 
 
 def title_of(path: Path) -> str:

@@ -174,3 +174,22 @@ def _cut_out(folder: Path, paths: Sequence[Path], profile: Profile, predictor: P
         faces = [] if picture is None else cropper.faces(picture)
         if picture is not None and isinstance(faces, list) and faces:
             yield FoundFace(path.relative_to(folder).with_suffix("").as_posix(), picture, faces[0])
+
+
+def drawn_evenly(kinds: npt.NDArray[np.object_], most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """At most so many positions, as many of each kind as can be; a kind with fewer leaves its share to the others.
+
+    Args:
+        kinds: (N,) names.
+        most: how many.
+        rng: of the draws.
+
+    Returns:
+        Positions, ascending.
+    """
+    ranks = np.empty(len(kinds), np.int64)
+    for name in dict.fromkeys(kinds):
+        of_kind = np.flatnonzero(kinds == name)
+        ranks[of_kind] = rng.permutation(len(of_kind))
+    # By rank within its kind: all firsts, all seconds, ... The sort is stable, so that kinds stay in their order.
+    return np.sort(np.argsort(ranks, kind="stable")[:most])

@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from benchmark.explain.embed import drawn_evenly
-from benchmark.explain.faces import kinds_of
+from benchmark.explain.faces import drawn_evenly, kinds_of
 from config.errors import InputError
 from config.load import YAML, load_config
 from config.pseudofake import PseudoFakeConfig

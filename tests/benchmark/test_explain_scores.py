@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from scipy.spatial.distance import cdist
 
 from benchmark.explain.confidence import confidence_figure, confidence_table, read_confidence
-from benchmark.explain.embed import drawn_evenly, embed, embed_figure
+from benchmark.explain.embed import embed, embed_figure
 from benchmark.explain.errors import errors_figure, read_errors
+from benchmark.explain.faces import drawn_evenly
 from benchmark.explain.robustness import level_curves, read_perturbed, robustness_figure
 from benchmark.places import features_path, perturbed_path, scores_path
 from config.errors import InputError
