@@ -65,6 +65,24 @@ class Group:
         dist.all_reduce(total)
         return total / self.size
 
+    def join(self, rows: Tensor) -> Tensor:
+        """The rows of all processes, of which each has as many: one of each process, then the next of each.
+
+        Faces of a batch then stand as they would for one process alone, since shares are made in turn
+        (`training.recipes.Recipe.share`).
+
+        Args:
+            rows: (n, ...) of this process.
+
+        Returns:
+            (size * n, ...), alike in all processes and without a gradient.
+        """
+        if self.size == 1:
+            return rows.detach()
+        parts = [torch.empty_like(rows) for _ in range(self.size)]
+        dist.all_gather(parts, rows.detach().contiguous())
+        return torch.stack(parts, 1).flatten(0, 1)
+
     def align(self, module: nn.Module) -> None:
         """Give the parameters and buffers of the leading process to all."""
         if self.size > 1:

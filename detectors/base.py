@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from config.base import Schema
 from config.errors import InputError
 from config.load import validate
+from config.processes import ALONE, Group
 from config.schema import DetectorConfig
 from detectors import BACKBONE, LOSSFUNC
 from detectors.backbones.base import Backbone
@@ -28,12 +29,14 @@ class FitContext:
         batches: starts one pass over the training batches, made as the loop makes them.
         generator: the source of the method's own random choices. Of several processes all have the same one in
             `on_fit_start`, so that they change the network alike, and each has its own from then on.
+        group: the processes that train together.
     """
 
     device: torch.device
     epochs: int
     batches: Callable[[], Iterable[DataDict]]
     generator: torch.Generator
+    group: Group = ALONE
 
 
 class AbstractDetector(nn.Module):
@@ -150,6 +153,14 @@ class AbstractDetector(nn.Module):
 
     def on_epoch_start(self, epoch: int) -> None:
         """Called before the first batch of an epoch; epochs count from 0."""
+
+    def on_pass_start(self, number: int) -> None:
+        """Called before each pass over the batches of a step, forward and backward.
+
+        Args:
+            number: 0 at the weights that the step starts from; 1 at those that SAM climbs to, over the same batches in
+                the same order.
+        """
 
     def after_step(self, step: int) -> None:
         """Called once after each optimiser step, also under SAM and accumulation; steps count from 0 over the run."""

@@ -73,6 +73,7 @@ def training_step(case: Case) -> None:
     """Losses are finite scalars, `overall` reaches every trainable parameter, metrics are scalars, hooks run."""
     detector = case.detector.train()
     detector.zero_grad()
+    detector.on_pass_start(0)
     predictions = detector(case.batch)
     losses = detector.get_losses(case.batch, predictions)
     _require("overall" in losses, "get_losses has no 'overall'")

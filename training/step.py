@@ -46,6 +46,7 @@ class Stepper:
     ) -> None:
         if config.precision == "fp16" and device.type != "cuda":
             raise InputError(f"precision fp16 needs a CUDA device, not '{device}': use bf16 or fp32")
+        self.detector = detector
         self.device = device
         self.dtype = PRECISIONS[config.precision]
         self.group = group
@@ -82,21 +83,22 @@ class Stepper:
             Their mean losses and train metrics, still on the device; under SAM those of the first pass, at the weights
             that the step starts from.
         """
-        scalars = self._backward(batches)
+        scalars = self._backward(batches, number=0)
         if self.sam is not None:
             self.sam.climb()
-            self._backward(batches)
+            self._backward(batches, number=1)
             self.sam.come_back()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
         return scalars
 
-    def _backward(self, batches: Sequence[DataDict]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _backward(self, batches: Sequence[DataDict], number: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        self.detector.on_pass_start(number)
         objective = self._joint or self.objective
         passes = []
-        for number, batch in enumerate(batches, 1):
-            is_last = number == len(batches)
+        for position, batch in enumerate(batches, 1):
+            is_last = position == len(batches)
             with self._joint.no_sync() if self._joint and not is_last else nullcontext():
                 with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
                     losses, metrics = objective(to_device(batch, self.device))

@@ -204,7 +204,7 @@ class Run:
         self.loader = Loader(recipe, config.manualSeed, config.workers, device, group)
         detector.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         batches = partial(self.loader.epoch, 0, everything=True)  # so that all processes change the network alike
-        detector.on_fit_start(FitContext(device, config.nEpochs, batches, self.generator))
+        detector.on_fit_start(FitContext(device, config.nEpochs, batches, self.generator, group))
         self.stepper = Stepper(detector, config, device, group)
         if group.rank:
             own = _seed_of(config.manualSeed, group.rank)

@@ -20,6 +20,7 @@ def test_without_torchrun_a_process_is_alone(monkeypatch: pytest.MonkeyPatch):
     values = torch.arange(3.0)
     assert (ALONE.leads, ALONE.gather("x"), ALONE.follow("y")) == (True, ["x"], "y")
     assert torch.equal(ALONE.mean(values), values)
+    assert torch.equal(ALONE.join(values), values)
     ALONE.align(nn.BatchNorm1d(2))
 
 
@@ -34,6 +35,7 @@ def talk(group: Group, out: Path) -> None:
         "gathered": group.gather({"rank": group.rank}),
         "followed": group.follow(f"said by {group.rank}"),
         "mean": group.mean(torch.tensor([group.rank, 2.0 * group.rank, float("nan") if group.rank else 0])).tolist(),
+        "joined": group.join(torch.arange(6.0).view(3, 2)[:, :1] + 10 * group.rank).tolist(),
         "aligned": [layer.weight[0].item(), layer.running_mean[0].item()],  # type: ignore[index]
     }
     (out / f"{group.rank}.json").write_text(json.dumps(heard))
@@ -48,6 +50,7 @@ def test_processes_hear_each_other(tmp_path: Path):
         assert heard["followed"] == "said by 0"
         assert heard["mean"][:2] == [0.5, 1.0]
         assert heard["mean"][2] != heard["mean"][2]
+        assert heard["joined"] == [[0], [10], [2], [12], [4], [14]], "in the order of the joint batch"
         assert heard["aligned"] == [5, 7]
 
 

@@ -43,6 +43,19 @@ def test_accumulation_equals_one_big_batch(optimizer):
     torch.testing.assert_close(loss, mean_loss)
 
 
+@pytest.mark.parametrize(("optimizer", "passes"), [(SGD, [0]), (SHARP, [0, 1])])
+def test_a_detector_is_told_of_each_pass_over_the_batches_of_a_step(optimizer, passes):
+    config = make_config(optimizer=optimizer)
+    detector = make_detector(config, norm=False)
+    told = []
+    detector.on_pass_start = told.append  # type: ignore[method-assign]
+    detector.register_forward_hook(lambda *_: told.append("batch"))
+    stepper = Stepper(detector, config, CPU)
+    for _ in range(2):
+        stepper.step(parts(batch(), 2))
+    assert told == [entry for number in passes for entry in (number, "batch", "batch")] * 2
+
+
 def test_sam_steps_with_the_gradient_at_the_climbed_point():
     config = make_config(optimizer=Optimizer(type="sam", sam={"lr": 0.1, "momentum": 0, "rho": 0.5}))
     detector = make_detector(config, norm=False)
