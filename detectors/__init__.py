@@ -22,6 +22,7 @@ DETECTOR: Registry[type[AbstractDetector]] = Registry(
         "efficientnetb4": "detectors.efficientnetb4",
         "facexray": "detectors.facexray",
         "prodet": "detectors.prodet.detector",
+        "realid": "detectors.realid.detector",
         "sbi": "detectors.sbi",
         "vht": "detectors.data_mixes",
         "xception": "detectors.xception",

@@ -223,8 +223,11 @@ class Rate:
 
 
 def summary(values: Mapping[str, Any]) -> str:
-    """Named numbers in one line, with the digits that one reads."""
-    shown = {name: value for name, value in values.items() if isinstance(value, float)}
+    """Named numbers in one line, with the digits that one reads.
+
+    Of a quantity with several values, such as "train/usage/3", the log and TensorBoard alone have them.
+    """
+    shown = {name: value for name, value in values.items() if isinstance(value, float) and name.count("/") < 2}
     return "  ".join(
         f"{name} {value:.1f}" if name == "img/s" else f"{name} {value:.4g}" for name, value in shown.items()
     )
