@@ -30,7 +30,7 @@ def grad_cam(
         The maps (B, h, w) in [0, 1], as fine as `feat`, and P(fake) (B,).
 
     Raises:
-        InputError: `feat` is not a map, or no derivative leads from `cls` to it.
+        InputError: `feat` is not a map or has one cell alone, or no derivative leads from `cls` to it.
     """
     was_training = detector.training
     detector.eval()
@@ -68,6 +68,11 @@ def _derivative(detector: AbstractDetector, predictions: PredDict) -> Tensor:
     if feature.ndim != 4:
         raise InputError(
             f"{name}: Grad-CAM needs a map (B, C, h, w) as 'feat', not one of shape {tuple(feature.shape)}"
+        )
+    if feature.shape[2:] == (1, 1):
+        raise InputError(
+            f"{name}: Grad-CAM needs a map of several cells as 'feat', not of one; a Vision Transformer has such a map "
+            f"if it was trained with backbone_config.mode=mean"
         )
     if feature.requires_grad and logits.requires_grad:
         (derivative,) = torch.autograd.grad(logits[:, 1].sum(), feature, allow_unused=True)

@@ -46,6 +46,11 @@ class Flat(Pooled):
         return self.head(features)
 
 
+class OneCell(Pooled):
+    def features(self, data_dict):
+        return super().features(data_dict).mean((2, 3), keepdim=True)
+
+
 class OtherFeature(Pooled):
     """Its feature is a map, but not the one that the logits come from."""
 
@@ -151,6 +156,7 @@ def test_landmarks_reach_the_detector(build):
     ("kind", "message"),
     [
         (Flat, r"pooled: Grad-CAM needs a map \(B, C, h, w\) as 'feat', not one of shape \(1, 3\)"),
+        (OneCell, "pooled: Grad-CAM needs a map of several cells as 'feat', not of one; .* backbone_config.mode=mean"),
         (OtherFeature, "pooled: Grad-CAM needs logits 'cls' that are computed from 'feat'"),
         (CutOff, "pooled: Grad-CAM needs logits 'cls' that are computed from 'feat'"),
     ],
