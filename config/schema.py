@@ -116,8 +116,9 @@ class DetectorConfig(Schema):
 
     Keys that DeepfakeBench does not have: `options` (the method's own settings, checked by its class), `precision`,
     `accumulate`, `margins`, for loose crops only, and `pseudofake`, for batch recipes that make fakes: a name (`assay
-    list pseudofakes`) or keys (config.pseudofake). `dataset_type` names the batch recipe. `nEpochs` epochs are run
-    (DeepfakeBench runs one more).
+    list pseudofakes`) or keys (config.pseudofake). `dataset_type` names the batch recipe. `pretrained`
+    is the path of an ImageNet file, or `imagenet` for the backbone's own. `nEpochs` epochs are run (DeepfakeBench runs
+    one more).
     """
 
     model_name: str

@@ -15,6 +15,9 @@ from detectors.weights import weights_sha256
 
 log = logging.getLogger(__name__)
 
+IMAGENET = "imagenet"
+"""What the key `pretrained` says for the backbone's own ImageNet file."""
+
 
 class Backbone(nn.Module, ABC):
     """A network with a feature map and a linear head, as in DeepfakeBench: `features(x)`, `classifier(feature)`.
@@ -22,11 +25,13 @@ class Backbone(nn.Module, ABC):
     Attributes:
         channels: number of channels C of the feature map, set by each backbone.
         last: name of the linear layer that `classifier` ends in.
+        imagenet: its own ImageNet file, in DeepfakeBench's folder below the working folder; None if it has none there.
         initialisation: what the weights started from, for the record of a run.
     """
 
     channels: int
     last: ClassVar[str] = "last_layer"
+    imagenet: ClassVar[str | None] = None
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
@@ -73,8 +78,19 @@ class Backbone(nn.Module, ABC):
 
     @classmethod
     def imagenet_file(cls, source: str | Path) -> Path:
-        """The file that the key `pretrained` stands for; it need not be there."""
-        return Path(source)
+        """The file that the key `pretrained` stands for: `imagenet` or a path; the file need not be there.
+
+        Raises:
+            InputError: another word, or `imagenet` for a backbone that has no such file.
+        """
+        if source == IMAGENET:
+            if cls.imagenet is None:
+                raise InputError(f"pretrained: {cls.__name__} has no ImageNet file of its own, so give a path or null")
+            return Path(cls.imagenet)
+        path = Path(source)
+        if path.name == str(source) and not path.suffix:
+            raise InputError(f"pretrained: expected '{IMAGENET}', the path of a weights file or null, not '{source}'")
+        return path
 
     def initialise(self, source: str | Path) -> None:
         """Start from an ImageNet file, given as the key `pretrained`; without the file, stay random and say so.
@@ -83,7 +99,7 @@ class Backbone(nn.Module, ABC):
         configurations name files that only its own set-up puts there.
 
         Raises:
-            InputError: the file is there but is not of this network.
+            InputError: the file is there but is not of this network, or as for `imagenet_file`.
         """
         path = self.imagenet_file(source)
         if not path.is_file():

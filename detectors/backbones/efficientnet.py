@@ -22,6 +22,7 @@ class EfficientNetB4(Backbone):
 
     channels = 1792
     pyramid_channels = (32, 56, 160, 1792)
+    imagenet = "training/pretrained/efficientnet-b4-6ed6700e.pth"
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)

@@ -24,6 +24,7 @@ class HRNet(Backbone):
 
     channels = 720
     pyramid_channels = (48, 96, 192, 384)
+    imagenet = "training/pretrained/hrnetv2_w48_imagenet_pretrained.pth"
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)

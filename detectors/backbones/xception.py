@@ -66,6 +66,7 @@ class Xception(Backbone):
     channels = 2048
     pyramid_channels = (128, 256, 728, 2048)
     last = "last_linear"
+    imagenet = "training/pretrained/xception-b5690688.pth"
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)

