@@ -13,8 +13,8 @@ from config.pseudofake import PseudoFakeConfig
 class BackboneConfig(Schema):
     """`backbone_config` of a detector: how its network is built.
 
-    `mode` is DeepfakeBench's: `original` leaves the feature map as it is, `adjust_channel` (xception) and `advprop` are
-    names that single backbones understand. `dropout` is a rate before the last layer, or false.
+    `mode` is DeepfakeBench's: `original` leaves the feature map as it is, other names are those of single backbones
+    (`mean` of Vision Transformers). `dropout` is a rate before the last layer, or false.
     """
 
     num_classes: int = Field(2, ge=1)

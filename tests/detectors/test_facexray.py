@@ -131,7 +131,7 @@ def test_a_boundary_can_be_learnt(small, standardise):
     assert predictions["prob"][1::2].min() > predictions["prob"][::2].max()
 
 
-@pytest.mark.parametrize("name", BACKBONE.names())
+@pytest.mark.parametrize("name", sorted({*BACKBONE.names()} - {"vit_l_32"}))  # which is vit_b_16, larger
 def test_any_backbone_will_do(name):
     settings = [f"backbone_name={name}", "pretrained=null", "resolution=64"]
     case = Case.of(load_config(DetectorConfig, "facexray", settings))
