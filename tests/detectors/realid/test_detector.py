@@ -240,7 +240,7 @@ def test_a_wrong_setting_is_named(build: Build, assignment, words):
         build(assignment)
 
 
-@pytest.mark.parametrize("name", ["efficientnetb4", "efficientnet_lite0", "xception", "hrnet"])
+@pytest.mark.parametrize("name", BACKBONE.names())
 def test_any_backbone_is_taken_as_it_is(name):
     config = load_config(DetectorConfig, "realid", [f"backbone_name={name}", "pretrained=null"])
     with torch.device("meta"):
