@@ -50,7 +50,8 @@ class AbstractDetector(nn.Module):
 
     `pred_dict`: `cls` (B, 2) logits, `prob` (B,) float32 P(fake) in [0, 1], `feat` the backbone's feature.
 
-    A method keeps what it carries from step to step in buffers of fixed shape, so that a resumed run goes on exactly.
+    A method keeps what it carries from step to step in buffers of fixed shape, so that a resumed run goes on exactly;
+    what inference has no use for in non-persistent ones, which a run's state has and files of weights have not.
 
     Attributes:
         version: raised when a change to the method changes its scores; it enters the address of every result.

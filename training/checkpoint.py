@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from config.errors import InputError
 from config.files import atomic_path, sweep, write_text
@@ -42,6 +43,12 @@ def load_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise InputError(f"{path} is not a training state: expected names and values, found {type(state).__name__}")
     return state
+
+
+def unsaved_buffers(module: nn.Module) -> dict[str, Tensor]:
+    """The non-persistent buffers by name: what training goes on from, and a state dict leaves out."""
+    saved = module.state_dict().keys()
+    return {name: buffer for name, buffer in module.named_buffers() if name not in saved}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from detectors.base import AbstractDetector, FitContext
 from detectors.weights import save_weights
 from preprocessing.reconstruction.stored import ReconstructionModel, models_to_json
 from training import RECIPE
-from training.checkpoint import RunFolder, load_state, open_run, save_state
+from training.checkpoint import RunFolder, load_state, open_run, save_state, unsaved_buffers
 from training.data import Loader
 from training.errors import TrainingError
 from training.log import Display, Journal, Means, Meter, NoJournal, Rate, summary
@@ -283,6 +283,7 @@ class Run:
             "meter": self.meter.state_dict(),
             "journal": journal.size,
             "model": self.detector.state_dict(),
+            "buffers": unsaved_buffers(self.detector),
             "stepper": self.stepper.state_dict(),
             "rng": rngs,
         }
@@ -306,6 +307,9 @@ class Run:
         self.meter.load_state_dict(state["meter"])
         self.journal_size = state["journal"]
         self.detector.load_state_dict(state["model"])
+        buffers = unsaved_buffers(self.detector)
+        for name, saved in state.get("buffers", {}).items():
+            buffers[name].copy_(saved)
         self.stepper.load_state_dict(state["stepper"])
         if self.group.rank < len(state["rng"]):
             rng = state["rng"][self.group.rank]
