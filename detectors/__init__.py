@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 DETECTOR: Registry[type[AbstractDetector]] = Registry(
     "detector",
     {
+        "adfd": "detectors.adfd.detector",
         "bf_only": "detectors.data_mixes",
         "df_only": "detectors.data_mixes",
         "efficientnet_lite0": "detectors.efficientnet_lite0",

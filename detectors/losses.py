@@ -10,9 +10,11 @@ from detectors import LOSSFUNC
 class CrossEntropy(nn.Module):
     """Mean cross-entropy of logits (B, C) with labels (B,) int64 or (B, C) shares, in nats, computed in float32."""
 
-    def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """A scalar >= 0."""
-        return F.cross_entropy(logits.float(), label)
+    def forward(self, logits: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+        """A scalar >= 0; with a `weight` (B,) of each sample the sum of the weighted ones over B."""
+        if weight is None:
+            return F.cross_entropy(logits.float(), label)
+        return (weight * F.cross_entropy(logits.float(), label, reduction="none")).mean()
 
 
 @LOSSFUNC.register_module(module_name="bce")
