@@ -92,6 +92,10 @@ def embed(
     features: Annotated[list[Path], typer.Argument(help=f"{RUNS} feature files (features.parquet).")],
     most: Annotated[int, typer.Option(min=1, help="Faces of each file, drawn evenly by class.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of faces and of t-SNE.")] = 0,
+    threshold_on: Annotated[
+        list[str] | None,
+        typer.Option(help="Ring reals called fake at the threshold of this data set's val scores; repeatable."),
+    ] = None,
     out: Picture = Path("embed.png"),
 ) -> None:
     """Features of faces in a plane, by t-SNE; and how far reals and fakes lie apart, as a number."""
@@ -101,7 +105,7 @@ def embed(
     from evaluation.plots.style import check_form
 
     check_form(out)
-    found = lay_out(features, seed=seed, most=most)
+    found = lay_out(features, seed=seed, most=most, threshold_on=threshold_on or ())
     show(draw_embedded(found, seed), out, [embedding_table(found)], make_console())
 
 

@@ -4,15 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark.leaderboard import read_tables, run_name, val_scores_beside
+from benchmark.leaderboard import read_table, read_tables, run_name, val_scores_beside
+from benchmark.places import clean_scores_path
 from config.errors import InputError, unknown
 from evaluation.error_rates import LEVELS, ErrorRates, error_rates, samples_of, threshold_of
+from evaluation.features import is_clean
 from evaluation.metrics import ScoredSet, group_scores
 from evaluation.plots.explanations import Errors, error_bars
 from evaluation.scores import ScoreRecord
 from evaluation.tables import Column, Table
+
+FACE = ["dataset", "video_id", "frame", "face"]
+"""The columns that tell the clean faces of a score table apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +93,48 @@ def set_errors(
     return SetErrors(run, path.parent.name, threshold, at_val, at_test)
 
 
+@dataclass(frozen=True, slots=True)
+class WrongReals:
+    """Which faces of a test set are reals that are called fake.
+
+    Attributes:
+        source: on which val scores the threshold was chosen, in words.
+        threshold: above it a face is called fake.
+        which: (N,) the faces.
+        rates: the shares of all faces that are misclassified.
+    """
+
+    source: str
+    threshold: float
+    which: npt.NDArray[np.bool_]
+    rates: ErrorRates
+
+
+def wrong_reals(rows: pd.DataFrame, table: Path, threshold_on: Sequence[str]) -> WrongReals:
+    """The reals that are called fake at the threshold where the detector errs equally on the frames of val.
+
+    Args:
+        rows: (N) clean faces, with the columns of `evaluation.scores.IDENTITY`.
+        table: their score table, perturbed or not.
+        threshold_on: as for `read_errors`.
+
+    Raises:
+        InputError: there are no such val scores, they are of other weights, or the table lacks a face.
+    """
+    record, scores = read_table(table)
+    threshold = threshold_of(val_scores_beside(clean_scores_path(table), record, threshold_on), "frame")
+    clean = scores.loc[is_clean(scores) & scores["score"].notna(), [*FACE, "score"]]
+    found = rows[FACE].merge(clean, how="left", on=FACE, validate="one_to_one")["score"].to_numpy(np.float64)
+    if np.isnan(found).any():
+        raise InputError(f"{table} lacks the score of a face whose feature lies beside it; make both again")
+    labels = rows["label"].to_numpy()
+    which = (labels == 0) & (found > threshold)
+    return WrongReals(f"{', '.join(threshold_on)} val", threshold, which, error_rates(labels, found, threshold))
+
+
 def draw_errors(found: Sequence[SetErrors], threshold_on: Sequence[str], level: str) -> Figure:
-    """The bars of some errors, with a caption that says how the threshold was chosen."""
-    sets = sorted({one.test_set for one in found})
+    """The bars of some errors, in the order in which they come, with a caption that says how thresholds were chosen."""
+    sets = list(dict.fromkeys(one.test_set for one in found))
     rates = {(one.run, one.test_set): one.test for one in found}
     nothing = ErrorRates(None, None, 0, 0)
     detectors = [

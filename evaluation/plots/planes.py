@@ -28,6 +28,7 @@ from evaluation.plots.style import (
 )
 
 REAL = "real"
+MARKED = "real called fake"
 MOST_IN_TITLE, MOST_IN_LEGEND = 46, 20  # letters of a line above a plane, and beside it
 SIZE, OPACITY = 18, 0.8  # of a point
 DISTANCE_MAP = "viridis"  # its brightness rises with the distance, so that it reads in grey as well
@@ -43,12 +44,14 @@ class Embedding:
         points: (N, 2).
         methods: (N,) what made each; `REAL` for reals.
         is_feature: whether the points are the features themselves, so that their places mean something.
+        marked: positions of reals that are called fake, which get a large ring.
     """
 
     title: str
     points: NDArray[np.floating]
     methods: NDArray[np.object_]
     is_feature: bool = False
+    marked: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class _Plane(Protocol):
 
 def embedding_panels(embeddings: Sequence[Embedding], caption: str = "") -> Figure:
     """A panel for each embedding: reals and fakes by colour, methods by marker; distances have no unit.
+
+    Marked points have a large ring in the colour of the fakes.
 
     Args:
         embeddings: one or more.
@@ -140,6 +145,9 @@ def _panels_of_kinds(embeddings: Sequence[Embedding], looks: Mapping[str, dict[s
                 x, y = one.points[one.methods == name].T
                 if len(x):
                     axes.scatter(x, y, s=SIZE, alpha=OPACITY, label=textwrap.fill(name, MOST_IN_LEGEND), **look)
+            if len(one.marked):
+                x, y = one.points[list(one.marked)].T
+                axes.scatter(x, y, s=5 * SIZE, label=MARKED, **_ring(FAKE_COLOUR))
         share_legend(figure, "outside right upper")
         set_caption(figure, caption)
     return figure
@@ -164,6 +172,6 @@ def _panels(planes: Sequence[_Plane], caption: str) -> tuple[Figure, list[Axes]]
     return figure, grid[: len(planes)]
 
 
-def _ring() -> dict[str, Any]:
+def _ring(colour: str = REAL_COLOUR) -> dict[str, Any]:
     """Reals are rings on top, which the fakes neither hide nor look like in grey."""
-    return {"facecolors": "none", "edgecolors": REAL_COLOUR, "linewidths": 1.1, "zorder": 3}
+    return {"facecolors": "none", "edgecolors": colour, "linewidths": 1.1, "zorder": 3}

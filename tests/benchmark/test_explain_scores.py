@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy.spatial.distance import cdist
 
 from benchmark.explain.confidence import confidence_figure, confidence_table, read_confidence
-from benchmark.explain.embed import embed, embed_figure
+from benchmark.explain.embed import embed, embed_figure, embedding_table
 from benchmark.explain.errors import errors_figure, read_errors
 from benchmark.explain.faces import drawn_evenly
 from benchmark.explain.robustness import level_curves, read_perturbed, robustness_figure
@@ -242,6 +242,63 @@ def features(folder: Path, gap: float, count: int = 20) -> Path:
         writer.write(rows, values)
         writer.write(rows.assign(perturbation="blur", level=1), values + 1000)
     return path
+
+
+def with_scores(folder: Path) -> Path:
+    """Features of five reals and five fakes whose scores lie beside them, with a frame that has no face; and val."""
+    scored(folder, "xception", "A", VAL, split="val")
+    table = scored(folder, "xception", "A", TEST)
+    rows = score_rows([0] * 5 + [1] * 5, [0.1, 0.9, 0.5, 0.6, 0.2] + [0.9] * 5)
+    rows["method"] = ["real"] * 5 + ["swap"] * 5
+    with ScoreWriter(table) as writer:
+        writer.write(pd.concat([score_rows([0], [None], ["nobody"]), rows[::-1]]))  # another order than the features
+    with FeatureWriter(features_path(table), 3) as writer:
+        writer.write(rows, np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32))
+    return features_path(table)
+
+
+def test_reals_above_the_threshold_of_val_are_marked_and_counted(assay, tmp_path: Path):
+    """The threshold is 0.5, as for errors: two of five reals are above it."""
+    path = with_scores(tmp_path / "xception")
+    (found,) = embed([path], threshold_on=["A"])
+    assert (found.wrong.threshold, found.wrong.rates.real, found.wrong.rates.fake) == (0.5, 0.4, 0.0)
+    assert found.wrong.which.tolist() == [False, True, False, True, False] + [False] * 5
+    assert found.embedding.marked == [1, 3]
+    (few,) = embed([path], most=8, threshold_on=["A"])
+    is_shown = (few.embedding.methods == "real").sum()
+    assert (len(few.embedding.points), is_shown, few.wrong.rates.n_real) == (8, 4, 5)
+    out = tmp_path / "embed.png"
+    answer = assay("explain", "embed", path, "--threshold-on", "A", "--out", out)
+    assert answer.code == 0, answer.err
+    assert embedding_table([found]).values[0][4:] == (5, 2, 5, 0.4, 0.5)
+    assert "0.500000" in answer.out
+    assert "called fake" not in assay("explain", "embed", path, "--out", out).out
+    figure = embed_figure(path, threshold_on=["A"])
+    assert figure.axes[0].get_title(loc="left") == "xception on A\n2 of 5 reals called fake"
+    assert "Large rings: reals called fake at the threshold" in " ".join(figure.get_supxlabel().split())
+
+
+def test_marks_need_the_scores_of_val_and_of_each_face(tmp_path: Path):
+    path = with_scores(tmp_path / "xception")
+    with pytest.raises(InputError, match=r"no val scores at .*B_val.*; make them with 'assay evaluate"):
+        embed([path], threshold_on=["B"])
+    with ScoreWriter(path.with_name("scores.parquet")) as writer:
+        writer.write(score_rows([0] * 4, [0.1] * 4))
+    with pytest.raises(InputError, match="lacks the score of a face whose feature lies beside it"):
+        embed([path], threshold_on=["A"])
+
+
+def test_marks_on_clean_crops_of_a_suite_are_those_of_its_own_table(tmp_path: Path):
+    path = with_scores(tmp_path / "xception")
+    under = perturbed_path(tmp_path / "xception" / "eval", "A", "blurs")
+    under.parent.mkdir()
+    rows = read_scores(path.with_name("scores.parquet")).query("face >= 0")
+    with ScoreWriter(under) as writer:
+        writer.write(pd.concat([rows, rows.assign(perturbation="blur", level=1, score=0.99)]))
+    path.with_name("scores.json").rename(ScoreRecord.beside(under))
+    path.rename(features_path(under))
+    (found,) = embed([features_path(under)], threshold_on=["A"])
+    assert found.embedding.marked == [1, 3]
 
 
 def silhouette(values: np.ndarray, is_real: np.ndarray) -> float:

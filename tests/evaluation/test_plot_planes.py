@@ -5,7 +5,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
-from evaluation.plots.planes import Embedding, Moved, distance_panels, embedding_panels, organisation_panels
+from evaluation.plots.planes import MARKED, Embedding, Moved, distance_panels, embedding_panels, organisation_panels
 from evaluation.plots.style import png_bytes
 
 POINTS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [3.0, 3.0]])
@@ -30,6 +30,19 @@ def test_a_plane_has_a_marker_for_each_method_and_rings_for_reals():
     assert len(outlines(first)) == 3
     assert outlines(second) == {drawn(first)["warp"].get_paths()[0].vertices.tobytes()}
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["real", "swap", "warp"]
+
+
+def test_marked_points_have_a_large_ring_in_the_colour_of_the_fakes():
+    methods = np.array(["swap", "real", "real", "real"], object)
+    figure = embedding_panels([Embedding("one", POINTS, methods, marked=[1, 3]), Embedding("two", POINTS, methods)])
+    first, second = figure.axes
+    ring = drawn(first)[MARKED]
+    np.testing.assert_array_equal(ring.get_offsets(), POINTS[[1, 3]])
+    assert ring.get_sizes()[0] > drawn(first)["real"].get_sizes()[0]
+    np.testing.assert_allclose(ring.get_edgecolors()[0, :3], drawn(first)["swap"].get_facecolors()[0, :3])
+    assert len(ring.get_facecolors()) == 0
+    assert list(drawn(second)) == ["real", "swap"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["real", "swap", MARKED]
 
 
 def test_four_kinds_differ_in_colour_and_marker_and_stand_in_their_order():
