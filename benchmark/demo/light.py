@@ -1,14 +1,11 @@
 """Detectors for two CPU cores: with the baseline's small network, for about as many images as the baseline is shown."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from benchmark.train import images_of_an_epoch, training_faces
+from config.assignment import assignment
 from config.errors import InputError
 from config.load import YAML, load_config
 from config.schema import DetectorConfig
@@ -88,16 +85,11 @@ def lightened(name: str, train_sets: Sequence[str], seed: int, overrides: Sequen
     own = load_config(DetectorConfig, name, overrides)
     members = RECIPE[own.dataset_type].members
     values = taken | {"manualSeed": seed, "train_dataset": list(train_sets)}
-    assigned = (*overrides, *(f"{key}={_one_line(value)}" for key, value in values.items()))
+    assigned = (*overrides, *(assignment(key, value) for key, value in values.items()))
     assigned = (*assigned, *DETECTOR[own.model_name].light)
     size = load_config(DetectorConfig, name, assigned).train_batchSize
     assigned = (*assigned, f"train_batchSize={size - size % members}")
     return Light(name, assigned, load_config(DetectorConfig, name, assigned))
-
-
-def _one_line(value: Any) -> str:
-    """A value as YAML; JSON's floats are strings there if they have an exponent and no point."""
-    return yaml.safe_dump(value, default_flow_style=True, width=math.inf).removesuffix("...\n").strip()
 
 
 def lightened_all(names: Sequence[str], train_sets: Sequence[str], seed: int) -> list[Light]:
