@@ -71,10 +71,10 @@ def _variants(schema: type[Schema], name: str) -> Iterator[tuple[str, str]]:
 
 
 def _suite(name: str) -> Iterator[tuple[str, str]]:
-    """A suite's title, and lines with its rows, its test sets and its figures."""
+    """A suite's title, and lines with its rows, the rows of a sweep by its name, its test sets and its figures."""
     suite = load_config(SuiteConfig, name)
     yield name, suite.title
-    yield "", f"  rows: {', '.join(row.name for row in suite.rows)}"
+    yield "", f"  rows: {', '.join(dict.fromkeys(row.names[-1] for row in suite.rows))}"
     yield "", f"  data sets: {' '.join(suite.tests)}"
     if suite.figures:
         yield "", f"  figures: {' '.join(figure.file for figure in suite.figures)}"

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from config.base import Schema
+from config.row import SuiteRow, SweptRow
 from config.test_sets import OnTestSets
 
 
@@ -17,7 +18,7 @@ class SuiteFigure(Schema):
     Attributes:
         kind: what is drawn.
         name: of its files, after that of the suite; by default the kind.
-        rows: names of the rows that are shown; by default all of the suite.
+        rows: names of the rows that are shown, one with a sweep by the sweep's or its own; by default all of the suite.
     """
 
     kind: str
@@ -29,22 +30,48 @@ class SuiteFigure(Schema):
         """The name of its files."""
         return self.name or self.kind
 
-    def shows(self, row: str) -> bool:
+    @property
+    def needs_thresholds(self) -> bool:
+        """Whether something in it depends on a threshold that val scores choose."""
+        return False
+
+    def shows(self, row: SuiteRow) -> bool:
         """Whether a row is shown."""
-        return not self.rows or row in self.rows
+        return not self.rows or any(name in self.rows for name in row.names)
 
 
-class BarsFigure(SuiteFigure):
-    """Bars of a metric: a group for each of the suite's unperturbed columns of it, a bar for each row.
+class TableFigure(SuiteFigure):
+    """A figure of values that the suite's table has: those of the unperturbed columns of a metric.
 
     Attributes:
         metric: of some columns.
+    """
+
+    metric: str = "frame_auc"
+
+
+class BarsFigure(TableFigure):
+    """A group of bars for each column, a bar for each row.
+
+    Attributes:
         title: heading.
     """
 
     kind: Literal["bars"] = "bars"
-    metric: str = "frame_auc"
     title: str = ""
+
+
+class SweepFigure(TableFigure):
+    """A panel for each column, a curve over the swept values for each sweep.
+
+    `rows` are names of sweeps, by default all; other rows are not shown.
+    """
+
+    kind: Literal["sweep"] = "sweep"
+
+    def shows(self, row: SuiteRow) -> bool:
+        """Whether a row is shown."""
+        return isinstance(row, SweptRow) and super().shows(row)
 
 
 class RobustnessFigure(SuiteFigure, OnTestSets):
@@ -101,18 +128,42 @@ class ConfidenceFigure(SuiteFigure, OnTestSets):
     perturb: None = None
 
 
+class ErrorsFigure(SuiteFigure, OnTestSets):
+    """Shares of misclassified reals and fakes at the suite's threshold, as `assay explain errors` draws them.
+
+    Attributes:
+        level: of what the shares are.
+    """
+
+    kind: Literal["errors"] = "errors"
+    perturb: None = None
+    level: Literal["frame", "video"] = "frame"
+
+    @property
+    def needs_thresholds(self) -> bool:
+        """Always."""
+        return True
+
+
 class EmbedFigure(SuiteFigure, OnTestSets):
     """Features of the clean crops in a plane, as `assay explain embed` draws it.
 
     Attributes:
+        mark_errors: ring the reals that are called fake at the suite's threshold.
         most: faces of each panel.
         seed: of the choice of faces and of t-SNE.
     """
 
     kind: Literal["embed"] = "embed"
     perturb: None = None
+    mark_errors: bool = False
     most: int = Field(1000, ge=1)
     seed: int = Field(0, ge=0)
+
+    @property
+    def needs_thresholds(self) -> bool:
+        """Whether errors are marked."""
+        return self.mark_errors
 
     @property
     def needs_features(self) -> bool:
@@ -159,6 +210,14 @@ class OrganisationFigure(FacesFigure):
 
 
 AnyFigure = Annotated[
-    BarsFigure | RobustnessFigure | DistancesFigure | ConfidenceFigure | EmbedFigure | CamFigure | OrganisationFigure,
+    BarsFigure
+    | SweepFigure
+    | RobustnessFigure
+    | DistancesFigure
+    | ConfidenceFigure
+    | ErrorsFigure
+    | EmbedFigure
+    | CamFigure
+    | OrganisationFigure,
     Field(discriminator="kind"),
 ]

@@ -1,43 +1,14 @@
 """Schema of suites: a table as rows of detectors and columns of measurements, and figures; config/suites/*.yaml."""
 
-import json
-from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from config.base import Schema
 from config.errors import unknown
-from config.figure import AnyFigure, BarsFigure, FacesFigure, RobustnessFigure
+from config.figure import AnyFigure, FacesFigure, RobustnessFigure, SweepFigure, TableFigure
+from config.row import SuiteRow, SweptRow, in_full
 from config.test_sets import OnTestSets
-
-
-class SuiteRow(Schema):
-    """A row: a detector, trained and measured.
-
-    Attributes:
-        name: as the table prints it.
-        detector: a name, NAME/VARIANT, or a YAML file.
-        set: assignments to its configuration, "key=value" as for `--set`.
-    """
-
-    name: str
-    detector: str
-    set: tuple[str, ...] = ()
-
-    def overrides(self, train: Sequence[str], seed: int | None = None) -> tuple[str, ...]:
-        """All assignments to the detector's configuration; the row's own go over those of its suite.
-
-        Args:
-            train: what the suite's rows are trained on, if it says so.
-            seed: one of the suite's seeds, if it has some.
-        """
-        trained_on = [f"train_dataset={json.dumps(list(train))}"] if train else []
-        return (*trained_on, *self.set, *([] if seed is None else [f"manualSeed={seed}"]))
-
-    def sets(self, key: str) -> bool:
-        """Whether it assigns a key."""
-        return any(assignment.partition("=")[0].strip() == key for assignment in self.set)
 
 
 class SuiteColumns(OnTestSets):
@@ -89,7 +60,7 @@ class SuiteConfig(Schema):
         protocol: evaluation protocol.
         seeds: each row is trained with each of them, and its figures are means; by default the configuration's seed.
         threshold_on: data sets on whose val split the thresholds of TPR and FPR are chosen.
-        rows: the detectors.
+        rows: the detectors; in the place of one with a sweep are the rows that it stands for.
         columns: what is measured.
         figures: what is drawn of the same cells, or of more.
         footnotes: what a reader must know beside the figures.
@@ -102,7 +73,7 @@ class SuiteConfig(Schema):
     protocol: str = "corrected"
     seeds: tuple[int, ...] = ()
     threshold_on: tuple[str, ...] = ()
-    rows: Annotated[tuple[SuiteRow, ...], Field(min_length=1)]
+    rows: Annotated[tuple[SuiteRow, ...], Field(min_length=1), AfterValidator(in_full)]
     columns: Annotated[tuple[SuiteColumns, ...], Field(min_length=1)]
     figures: tuple[AnyFigure, ...] = ()
     footnotes: tuple[str, ...] = ()
@@ -115,14 +86,6 @@ class SuiteConfig(Schema):
             found += asked.test.values() if isinstance(asked, OnTestSets) else ()
             found += [asked.test] if isinstance(asked, FacesFigure) else ()
         return list(dict.fromkeys(found))
-
-    @model_validator(mode="after")
-    def _rows_have_names_of_their_own(self) -> "SuiteConfig":
-        names = [row.name for row in self.rows]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"rows: two are called '{name}'")
-        return self
 
     @model_validator(mode="after")
     def _seeds_are_the_suites_or_the_rows(self) -> "SuiteConfig":
@@ -140,19 +103,27 @@ class SuiteConfig(Schema):
         rates = [metric for metric in metrics if metric.endswith("pct")]
         if rates and not self.threshold_on:
             raise ValueError(f"{rates[0]} is a rate at a threshold; name in 'threshold_on' whose val scores choose it")
+        needy = [figure.file for figure in self.figures if figure.needs_thresholds]
+        if needy and not self.threshold_on:
+            raise ValueError(f"figures: {needy[0]}: name in 'threshold_on' whose val scores choose its threshold")
         return self
 
     @model_validator(mode="after")
     def _figures_are_of_what_is_there(self) -> "SuiteConfig":
         files = [figure.file for figure in self.figures]
-        rows = [row.name for row in self.rows]
+        sweeps = [row.curve for row in self.rows if isinstance(row, SweptRow)]
+        names = [name for row in self.rows for name in row.names]
         metrics = {group.metric for group in self.columns if group.perturb is None}
         for figure in self.figures:
+            is_sweep = isinstance(figure, SweepFigure)
             if files.count(figure.file) > 1:
                 raise ValueError(f"figures: two are called '{figure.file}'; give one of them a name of its own")
             for name in figure.rows:
-                if name not in rows:
-                    raise ValueError(f"figures: {figure.file}: {unknown('row', name, rows)}")
-            if isinstance(figure, BarsFigure) and figure.metric not in metrics:
+                if name not in (sweeps if is_sweep else names):
+                    kind, known = ("sweep", sweeps) if is_sweep else ("row", names)
+                    raise ValueError(f"figures: {figure.file}: {unknown(kind, name, known)}")
+            if is_sweep and not sweeps:
+                raise ValueError(f"figures: {figure.file}: no row has a 'sweep'")
+            if isinstance(figure, TableFigure) and figure.metric not in metrics:
                 raise ValueError(f"figures: {figure.file}: {unknown('metric of the columns', figure.metric, metrics)}")
         return self

@@ -18,7 +18,8 @@ from benchmark.suites.stand_ins import on_the_demo
 from benchmark.suites.table import read_evaluated, suite_table
 from benchmark.train import images_of_an_epoch, training_faces
 from config.load import load_config
-from config.suite import SuiteConfig, SuiteRow
+from config.row import SuiteRow
+from config.suite import SuiteConfig
 from evaluation.render import FORMATS
 
 SUITE = "demo"

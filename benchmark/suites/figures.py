@@ -13,9 +13,10 @@ from benchmark.explain.cam import cam_sheet
 from benchmark.explain.confidence import confidence_table, read_confidence
 from benchmark.explain.distances import distances_table, draw_distances, read_distances
 from benchmark.explain.embed import draw_embedded, embed, embedding_table
+from benchmark.explain.errors import draw_errors, errors_table, set_errors
 from benchmark.explain.organisation import draw_organisation, organisation_table, read_organisation
 from benchmark.explain.robustness import draw_robustness, levels_table, refuse_without
-from benchmark.leaderboard import metric_title
+from benchmark.leaderboard import metric_title, read_table
 from benchmark.places import features_path
 from benchmark.robustness_tables import read_robustness
 from benchmark.suites.cells import ScoreCell
@@ -31,18 +32,24 @@ from config.figure import (
     ConfidenceFigure,
     DistancesFigure,
     EmbedFigure,
+    ErrorsFigure,
     FacesFigure,
     OrganisationFigure,
     RobustnessFigure,
     SuiteFigure,
+    SweepFigure,
+    TableFigure,
 )
+from config.row import SweptRow
 from config.suite import SuiteColumns, SuiteConfig
 from config.test_sets import OnTestSets
+from evaluation.metrics import group_scores
 from evaluation.plots.explanations import confidence_rows
 from evaluation.plots.measures import Bars, bar_figure
 from evaluation.plots.style import add_to_caption, save_figure
+from evaluation.plots.sweeps import SweepCurve, sweep_panels
 from evaluation.render import save_table
-from evaluation.tables import Table
+from evaluation.tables import Deviation, Table
 
 PICTURES, NUMBERS = (".png", ".svg"), ".csv"
 
@@ -90,9 +97,14 @@ class Shown:
 
     def scores(self, config: OnTestSets) -> Iterator[tuple[str, Path]]:
         """The score tables of the figure's test sets, row by row, each with the names of both."""
+        for name, heading, path in self.tables(config):
+            yield f"{name} on {heading}", path
+
+    def tables(self, config: OnTestSets) -> Iterator[tuple[str, str, Path]]:
+        """The same with the name of the row, and the heading of the test set, apart."""
         for entry, name in zip(self.rows, self.names, strict=True):
             for heading, test in config.test.items():
-                yield f"{name} on {heading}", entry.scores[test, "test", config.perturb].scores
+                yield name, heading, entry.scores[test, "test", config.perturb].scores
 
 
 def draw_figures(plan: Plan, table: Table, folder: Path, machine: Machine, console: Console) -> None:
@@ -128,7 +140,7 @@ def _with(path: Path, suffix: str) -> Path:
 def _without(config: SuiteFigure, plan: Plan) -> str:
     """Which of a figure's rows were not chosen, in words."""
     chosen = {entry.row.name for entry in plan.trained}
-    left = [row.name for row in plan.suite.rows if config.shows(row.name) and row.name not in chosen]
+    left = [row.name for row in plan.suite.rows if config.shows(row) and row.name not in chosen]
     return f" (without {', '.join(left)})" if left else ""
 
 
@@ -154,7 +166,7 @@ def draw_figure(config: SuiteFigure, plan: Plan, table: Table, machine: Machine)
     Raises:
         InputError: none of its rows was chosen, a cell is not there, or it cannot be drawn of what is there.
     """
-    rows = [entry for entry in plan.trained if config.shows(entry.row.name)]
+    rows = [entry for entry in plan.trained if config.shows(entry.row)]
     if not rows:
         raise InputError(f"none of its rows ({', '.join(config.rows)}) was chosen")
     cells = [_finished(config, entry, plan.suite) for entry in rows]
@@ -184,10 +196,10 @@ def _finished(config: SuiteFigure, entry: Trained, suite: SuiteConfig) -> list[S
 def _cells(config: SuiteFigure, entry: Trained, suite: SuiteConfig) -> list[ScoreCell]:
     """What of a row's scores must be there."""
     asked: Sequence[OnTestSets] = [config] if isinstance(config, OnTestSets) else []
-    if isinstance(config, BarsFigure):
+    if isinstance(config, TableFigure):
         asked = clean_columns(config.metric, suite)
     keys: list[ScoreKey] = [(test, "test", one.perturb) for one in asked for test in one.test.values()]
-    if isinstance(config, RobustnessFigure) and config.needs_thresholds:
+    if config.needs_thresholds:
         keys += [(name, "val", None) for name in suite.threshold_on]
     return [entry.scores[key] for key in keys]
 
@@ -213,15 +225,54 @@ def draw(config: SuiteFigure, shown: Shown) -> Drawn:
 
 @draw.register
 def _(config: BarsFigure, shown: Shown) -> Drawn:
+    table = _clean_part(config, shown)
+    none = [None] * len(table.columns)
+    bars = [Bars(row, values, none) for row, values in zip(table.rows, table.values, strict=True)]
+    chance = 0.5 if config.metric.endswith("auc") else None
+    names = [column.name for column in table.columns]
+    return Drawn(bar_figure(names, bars, metric_title(config.metric), config.title, chance))
+
+
+@draw.register
+def _(config: SweepFigure, shown: Shown) -> Drawn:
+    table = _clean_part(config, shown)
+    swept = [entry.row for entry in shown.rows if isinstance(entry.row, SweptRow)]
+    keys = list(dict.fromkeys(row.key for row in swept))
+    drawn = sweep_panels(
+        [curve for name in dict.fromkeys(row.curve for row in swept) for curve in _curves(name, swept, table)],
+        metric_title(config.metric),
+        keys[0] if len(keys) == 1 else "value",
+        "bands: standard deviation over seeds" if table.spreads else "",
+    )
+    return Drawn(drawn)
+
+
+def _clean_part(config: TableFigure, shown: Shown) -> Table:
+    """What the suite's table has of the figure's rows in the unperturbed columns of its metric, and their averages."""
     suite, table = shown.plan.suite, shown.table
     headings = {group_heading(group, suite.columns) for group in clean_columns(config.metric, suite)}
-    chosen = [index for index, column in enumerate(table.columns) if column.group in headings]
-    names = [table.columns[index].name for index in chosen]
-    values = dict(zip(table.rows, table.values, strict=True))
-    rows = [entry.row.name for entry in shown.rows]
-    bars = [Bars(row, [values[row][index] for index in chosen], [None] * len(chosen)) for row in rows]
-    chance = 0.5 if config.metric.endswith("auc") else None
-    return Drawn(bar_figure(names, bars, metric_title(config.metric), config.title, chance))
+    columns = [index for index, column in enumerate(table.columns) if column.group in headings]
+    rows = [table.rows.index(entry.row.name) for entry in shown.rows]
+    return replace(
+        table,
+        rows=tuple(table.rows[row] for row in rows),
+        columns=tuple(table.columns[column] for column in columns),
+        values=tuple(tuple(table.values[row][column] for column in columns) for row in rows),
+        spreads=tuple(tuple(table.spreads[row][column] for column in columns) for row in rows if table.spreads),
+    )
+
+
+def _curves(name: str, swept: Sequence[SweptRow], table: Table) -> Iterator[SweepCurve]:
+    """The curve of a sweep in each column of a table that has its rows."""
+    places = [place for place, row in enumerate(swept) if row.curve == name]
+    values = [swept[place].point for place in places]
+    several = len(table.groups()) > 1
+    for at, column in enumerate(table.columns):
+        means = [table.values[place][at] for place in places]
+        spreads = [table.spreads[place][at] if table.spreads else None for place in places]
+        deviations = [spread.value if isinstance(spread, Deviation) else None for spread in spreads]
+        panel = f"{column.group}, {column.name}" if several else column.name
+        yield SweepCurve(name, panel, values, means, deviations)
 
 
 @draw.register
@@ -261,10 +312,20 @@ def _(config: ConfidenceFigure, shown: Shown) -> Drawn:
 
 
 @draw.register
+def _(config: ErrorsFigure, shown: Shown) -> Drawn:
+    on, found = shown.plan.suite.threshold_on, []
+    for name, heading, path in shown.tables(config):
+        record, scores = read_table(path)
+        one = set_errors(name, path, record, group_scores(scores), on, config.level)
+        found.append(replace(one, test_set=heading))
+    return Drawn(draw_errors(found, on, config.level), errors_table(found, on, config.level))
+
+
+@draw.register
 def _(config: EmbedFigure, shown: Shown) -> Drawn:
-    embedded = []
+    on, embedded = shown.plan.suite.threshold_on if config.mark_errors else (), []
     for name, path in shown.scores(config):
-        (one,) = embed([features_path(path)], seed=config.seed, most=config.most)
+        (one,) = embed([features_path(path)], seed=config.seed, most=config.most, threshold_on=on)
         embedded.append(replace(one, embedding=replace(one.embedding, title=name)))
     return Drawn(draw_embedded(embedded, config.seed), embedding_table(embedded))
 

@@ -10,9 +10,10 @@ from benchmark.describe import whole_of
 from benchmark.suites.cells import ScoreCell, TrainCell
 from benchmark.suites.columns import refuse_unknown, suite_columns
 from config.errors import InputError, unknown
-from config.load import load_config
+from config.load import load_config, validate
+from config.row import SuiteRow
 from config.schema import DetectorConfig
-from config.suite import SuiteConfig, SuiteRow
+from config.suite import SuiteConfig
 from config.test_sets import OnTestSets
 from detectors import DETECTOR
 from evaluation.protocol import Protocol
@@ -131,8 +132,8 @@ def plan_suite(name: str, suite: SuiteConfig, data: Path, runs: Path, only: Sequ
         only: patterns of rows' names, such as "sbi*"; by default all rows.
 
     Raises:
-        InputError: an unknown detector, metric, perturbation suite or protocol, two columns or perturbation suites of
-            one name, or a pattern that fits no row.
+        InputError: an unknown detector, option, metric, perturbation suite or protocol, two columns or perturbation
+            suites of one name, or a pattern that fits no row.
     """
     suite_columns(suite.columns)  # so that a wrong name is answered before anything runs
     refuse_unknown(suite.figures)
@@ -156,13 +157,14 @@ def _trained(
     config = load_config(DetectorConfig, row.detector, overrides)
     if config.model_name not in DETECTOR:
         raise unknown("detector", config.model_name, DETECTOR)
+    validate(DETECTOR[config.model_name].Options, config.options, f"row '{row.name}': options of {config.model_name}")
     if not config.train_dataset:
         raise InputError(f"row '{row.name}': neither the suite nor {row.detector} says what it is trained on")
     cell = TrainCell(row.detector, overrides, config, suite.profile, Protocol.parse(suite.protocol), data, runs)
     scores: dict[ScoreKey, ScoreCell] = {}
     for name in suite.threshold_on:
         scores[name, "val", None] = ScoreCell(cell, name, "val")
-    for asked in on_test_sets(suite, row.name):
+    for asked in on_test_sets(suite, row):
         perturb = perturbations[asked.perturb] if asked.perturb else None
         for test in asked.test.values():
             known = scores.get((test, "test", asked.perturb))
@@ -171,7 +173,7 @@ def _trained(
     return Trained(row, cell, scores)
 
 
-def on_test_sets(suite: SuiteConfig, row: str | None = None) -> list[OnTestSets]:
+def on_test_sets(suite: SuiteConfig, row: SuiteRow | None = None) -> list[OnTestSets]:
     """The columns and figures that are of scores of test sets: all, or those that show a row."""
     figures = [figure for figure in suite.figures if row is None or figure.shows(row)]
     return [*suite.columns, *(figure for figure in figures if isinstance(figure, OnTestSets))]

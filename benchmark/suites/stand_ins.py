@@ -9,8 +9,9 @@ from benchmark.describe import whole_of
 from config.base import Schema
 from config.figure import FacesFigure
 from config.load import load_config
+from config.row import SuiteRow
 from config.schema import DetectorConfig
-from config.suite import SuiteConfig, SuiteRow
+from config.suite import SuiteConfig
 from config.test_sets import OnTestSets
 
 S = TypeVar("S", bound=Schema)

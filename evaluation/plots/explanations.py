@@ -213,35 +213,63 @@ def level_panels(curves: Sequence[LevelCurve], axis: str, caption: str = "") -> 
         list(dict.fromkeys(found)) for found in zip(*((c.perturbation, c.name) for c in curves), strict=True)
     )
     with styled():
-        columns = min(3, len(kinds))
-        rows = -(-len(kinds) // columns)
-        width = max(4.4, 2.9 * columns)
-        abreast = abreast_in_legend(names, width)
-        above, below = 0.2 * -(-len(names) // abreast), 0.16 * len(wrapped(caption, width))
-        figure = new_figure(width, 2.5 * rows + above + below + 0.2)
-        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+        figure, panels = panel_grid(kinds, names, axis, caption, share_axis=True)
         look_of = dict(zip(names, looks(len(names)), strict=True))
-        for axes, kind in zip_longest(grid.flat, kinds):
-            if kind is None:
-                axes.set_axis_off()
-                continue
-            for curve in (one for one in curves if one.perturbation == kind):
-                _draw_levels(axes, curve, look_of[curve.name])
-            set_title(axes, kind, pad=6)
-            axes.set_xticks(sorted({level for one in curves if one.perturbation == kind for level in one.levels}))
+        for kind, axes in panels.items():
+            shown = [curve for curve in curves if curve.perturbation == kind]
+            for curve in shown:
+                draw_curve(axes, curve.name, curve.levels, curve.means, curve.deviations, look_of[curve.name])
+            axes.set_xticks(sorted({level for curve in shown for level in curve.levels}))
             axes.set_xlabel("Level")
-        for axes in grid[:, 0]:
-            axes.set_ylabel(axis)
-        share_legend(figure, "outside upper left", abreast)
-        set_caption(figure, caption)
+        share_legend(figure, "outside upper left", abreast_in_legend(names, figure.get_figwidth()))
     return figure
 
 
-def _draw_levels(axes: Axes, curve: LevelCurve, look: Look) -> None:
-    levels, means = np.array(curve.levels), np.array(curve.means, float)
-    spread = np.array([0.0 if value is None else value for value in curve.deviations])
-    if len(levels) > 1:
-        axes.fill_between(levels, means - spread, means + spread, color=look.colour, alpha=0.2, linewidth=0)
+def panel_grid(
+    titles: Sequence[str], names: Sequence[str], axis: str, caption: str, *, share_axis: bool
+) -> tuple[Figure, dict[str, Axes]]:
+    """A figure with a panel for each title, three side by side, and room for a legend above.
+
+    Args:
+        titles: of the panels.
+        names: that the legend will have.
+        axis: what the panels measure.
+        caption: what stands below.
+        share_axis: whether they measure on one scale.
+
+    Returns:
+        The figure, and its panels by their titles.
+    """
+    columns = min(3, len(titles))
+    rows = -(-len(titles) // columns)
+    width = max(4.4, 2.9 * columns)
+    above, below = 0.2 * -(-len(names) // abreast_in_legend(names, width)), 0.16 * len(wrapped(caption, width))
+    figure = new_figure(width, 2.5 * rows + above + below + 0.2)
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=share_axis)
+    for axes, title in zip_longest(grid.flat, titles):
+        if title is None:
+            axes.set_axis_off()
+            continue
+        set_title(axes, title, pad=6)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(axis)
+    set_caption(figure, caption)
+    return figure, dict(zip(titles, grid.flat, strict=False))
+
+
+def draw_curve(
+    axes: Axes,
+    name: str,
+    places: Sequence[float],
+    means: Sequence[float | None],
+    deviations: Sequence[float | None],
+    look: Look,
+) -> None:
+    """A line with a band of deviations around it, or at a single place a bar; a gap where there is no mean."""
+    at, middle = np.array(places, float), np.array(means, float)
+    spread = np.array([0.0 if value is None else value for value in deviations])
+    if len(at) > 1:
+        axes.fill_between(at, middle - spread, middle + spread, color=look.colour, alpha=0.2, linewidth=0)
     elif spread.any():
-        axes.errorbar(levels, means, spread, color=look.colour, fmt="none", capsize=3, linewidth=1.2)
-    axes.plot(levels, means, **look.line(), marker=look.marker, ms=4, linewidth=1.6, label=curve.name)
+        axes.errorbar(at, middle, spread, color=look.colour, fmt="none", capsize=3, linewidth=1.2)
+    axes.plot(at, middle, **look.line(), marker=look.marker, ms=4, linewidth=1.6, label=name)

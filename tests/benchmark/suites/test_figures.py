@@ -11,6 +11,7 @@ from rich.console import Console
 from benchmark.explain.cam import cam_sheet
 from benchmark.explain.distances import distances_table, read_distances
 from benchmark.explain.embed import embed, embedding_table
+from benchmark.explain.errors import errors_table, read_errors
 from benchmark.explain.robustness import level_curves, read_perturbed
 from benchmark.places import features_path
 from benchmark.suites.cost import Costs
@@ -23,6 +24,7 @@ from config.errors import InputError
 from config.load import validate
 from config.suite import SuiteConfig
 from evaluation.scores import read_scores
+from evaluation.tables import Deviation
 from tests.dfb import write_ffpp
 
 FFPP = "FaceForensics++"
@@ -153,6 +155,76 @@ def test_features_are_laid_out_as_assay_explain_does(of_all_kinds: Plan, monkeyp
     assert made.numbers.rows == (f"1 on {FFPP}", f"2 on {FFPP}")
 
 
+@pytest.fixture(scope="module")
+def at_thresholds(folder: Path, of_all_kinds: Plan) -> Plan:
+    """The same runs as a sweep, with the scores of val that choose thresholds."""
+    swept = {"name": "seed", "detector": "efficientnet_lite0", "set": [*SMALL]}
+    drawn = [
+        {"kind": "sweep"},
+        {"kind": "errors", "test": {"FF++": FFPP}, "level": "video"},
+        {"kind": "embed", "test": FFPP, "mark_errors": True, "rows": ["seed = 2"]},
+    ]
+    rows = [swept | {"sweep": {"key": "manualSeed", "values": [2, 1]}}, {"name": "never trained", "detector": "vht"}]
+    made = plan(folder, drawn, ("seed*",), rows=rows, threshold_on=[FFPP])
+    run_plan(made, CPU, Console(quiet=True))
+    assert {entry.cell.folder for entry in made.trained} == {entry.cell.folder for entry in of_all_kinds.trained}
+    return made
+
+
+def test_a_sweep_is_a_curve_of_the_tables_values_for_each_column(at_thresholds: Plan, of_all_kinds: Plan):
+    panels = drawn(at_thresholds, "sweep").picture.axes
+    values = suite_table(of_all_kinds).values
+    assert [axes.get_title(loc="left") for axes in panels] == ["FF++", "NT", "Avg."]
+    for axes, column in zip(panels, zip(*values, strict=True), strict=True):
+        (line,) = axes.lines
+        assert (line.get_label(), axes.get_xlabel()) == ("seed", "manualSeed")
+        assert line.get_xdata().tolist() == [1, 2]
+        assert line.get_ydata().tolist() == list(column)
+    assert "band" not in drawn(at_thresholds, "sweep").picture.get_supxlabel()
+
+
+def test_bands_of_a_sweep_are_the_tables_deviations(at_thresholds: Plan):
+    table = suite_table(at_thresholds)
+    spreads = tuple((Deviation(0.1), Deviation(0.2), None) for _ in table.rows)
+    (config,) = (figure for figure in at_thresholds.suite.figures if figure.file == "sweep")
+    picture = draw_figure(config, at_thresholds, replace(table, spreads=spreads), CPU).picture
+    for axes, deviation, column in zip(picture.axes, (0.1, 0.2, 0), zip(*table.values, strict=True), strict=True):
+        heights = {round(float(y), 6) for _, y in axes.collections[0].get_paths()[0].vertices}
+        assert heights == {round(value + sign * deviation, 6) for value in column for sign in (-1, 1)}
+    assert "bands: standard deviation over seeds" in picture.get_supxlabel()
+
+
+def test_errors_and_marks_are_what_assay_explain_draws_of_the_same_files(
+    at_thresholds: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    second, first = ([entry.scores[FFPP, "test", None].scores] for entry in at_thresholds.trained)
+    expected = errors_table(read_errors([*second, *first], [FFPP], "video"), [FFPP], "video")
+    made = drawn(at_thresholds, "errors")
+    assert (made.numbers.columns, made.numbers.values) == (expected.columns, expected.values)
+    assert made.numbers.rows == ("seed = 2, FF++", "seed = 1, FF++")
+    monkeypatch.setattr("benchmark.explain.plane.FEWEST", 6)
+    made = drawn(at_thresholds, "embed")
+    expected = embedding_table(embed([features_path(second[0])], threshold_on=[FFPP]))
+    assert made.numbers.values == expected.values
+    reals = read_scores(second[0]).query("label == 0")["score"].dropna()
+    (*_, wrong, of, share, threshold) = made.numbers.values[0]
+    assert (wrong, of) == ((reals > threshold).sum(), len(reals))
+    assert share == pytest.approx(wrong / of)
+    title = made.picture.axes[0].get_title(loc="left")
+    assert title == f"seed = 2 on {FFPP}\n{wrong:.0f} of {of:.0f} reals called fake"
+
+
+def test_a_figure_of_thresholds_waits_for_the_scores_of_val(folder: Path, at_thresholds: Plan, tmp_path: Path):
+    wanted = plan(folder, [{"kind": "errors", "test": FFPP}], threshold_on=["DFDC"])
+    (waits,) = told(wanted, tmp_path)
+    assert waits.startswith("figure errors is left out: 1, scores on DFDC val: DFDC is not preprocessed")
+
+
+def test_a_sweep_is_drawn_of_the_rows_that_were_chosen(folder: Path, at_thresholds: Plan, tmp_path: Path):
+    (said, *_) = told(replace(at_thresholds, trained=at_thresholds.trained[:1]), tmp_path)
+    assert said.endswith("mine-sweep.svg (without seed = 1)")
+
+
 def test_files_are_the_same_each_time_and_what_is_left_out_is_said(of_all_kinds: Plan, tmp_path: Path):
     shown = [figure for figure in of_all_kinds.suite.figures if figure.file in {"bars", "embed", "cam"}]
     wanted = replace(of_all_kinds, suite=of_all_kinds.suite.model_copy(update={"figures": tuple(shown)}))
@@ -212,6 +284,11 @@ def test_lines_of_several_seeds_say_which_they_are(folder: Path, of_all_kinds: P
         ({"kind": "cam", "test": FFPP, "rows": ["11"]}, "figures: cam: unknown row '11'; did you mean '1'"),
         ({"kind": "cam", "test": FFPP, "name": "../cam"}, "name: string should match"),
         ({"kind": "cam", "test": FFPP, "name": "bars"}, "two are called 'bars'"),
+        ({"kind": "sweep"}, "figures: sweep: no row has a 'sweep'"),
+        ({"kind": "sweep", "rows": ["1"]}, "figures: sweep: unknown sweep '1'"),
+        ({"kind": "errors", "test": FFPP}, "figures: errors: name in 'threshold_on' whose val scores choose its"),
+        ({"kind": "embed", "test": FFPP, "mark_errors": True}, "figures: embed: name in 'threshold_on'"),
+        ({"kind": "errors", "test": FFPP, "level": "clip"}, "level: input should be 'frame' or 'video'"),
         ({"kind": "bars", "name": "more", "metric": "video_auc"}, "unknown metric of the columns 'video_auc'"),
     ],
 )

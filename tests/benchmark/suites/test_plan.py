@@ -129,6 +129,42 @@ def test_rows_are_chosen_by_pattern(tmp_path: Path):
         plan_suite("mine", suite_of(), tmp_path, tmp_path, ["Xcepton"])
 
 
+FLIP = {"name": "flip", "detector": "xception", "sweep": {"key": "data_aug.flip_prob", "values": [0.1, 0.2]}}
+SWEEP = {"name": "seed", "detector": "efficientnet_lite0", "sweep": {"key": "manualSeed", "values": [1, 2]}}
+
+
+def test_rows_of_a_sweep_are_rows_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_ffpp(tmp_path)
+    alone = {"name": "alone", "detector": "efficientnet_lite0", "set": ["manualSeed=2"]}
+    suite = suite_of(rows=[SWEEP, alone], columns=[{"test": [FFPP]}], train=[FFPP])
+    plan = plan_suite("mine", suite, tmp_path, tmp_path)
+    assert [entry.row.name for entry in plan.trained] == ["seed = 1", "seed = 2", "alone"]
+    first, second, third = (entry.cell.folder for entry in plan.trained)
+    assert first != second == third
+    assert suite_table(plan).rows == ("seed = 1", "seed = 2", "alone")
+    chosen = plan_suite("mine", suite, tmp_path, tmp_path, ["seed*"]).trained
+    assert [entry.cell.config.manualSeed for entry in chosen] == [1, 2]
+    with pytest.raises(InputError, match="did you mean 'seed = 2'"):
+        plan_suite("mine", suite, tmp_path, tmp_path, ["seed=2"])
+    monkeypatch.setattr("benchmark.demo.light.Light.epochs", lambda *_: 1)
+    light = plan_suite("mine", on_the_demo(suite_of(rows=[FLIP]), tmp_path, 0), tmp_path, tmp_path)
+    assert [entry.cell.config.data_aug.flip_prob for entry in light.trained] == [0.1, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("nEpoch", "unknown key in --set nEpoch=1: 'nEpoch'; did you mean 'nEpochs'"),
+        ("options.bridge", "unknown key in row 'A = 1': options of prodet: 'bridge'; did you mean 'bridge"),
+        ("variant", "unknown detector 'prodet/1'; did you mean 'prodet/"),
+    ],
+)
+def test_a_swept_key_that_is_not_there_is_answered_before_anything_runs(tmp_path: Path, key: str, message: str):
+    row = {"name": "A", "detector": "prodet", "sweep": {"key": key, "values": [1]}}
+    with pytest.raises(InputError, match=message):
+        plan_suite("mine", suite_of(rows=[row]), tmp_path, tmp_path)
+
+
 def train_address(data: Path, **changes) -> Address:
     row = {"name": "A", "detector": "efficientnet_lite0", **changes}
     suite = suite_of(rows=[row], columns=[{"test": [FFPP]}])
