@@ -1,6 +1,7 @@
 """Which data set a name, a YAML file or a CSV on the command line means."""
 
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 
 from config.errors import InputError, nearest, unknown
@@ -65,6 +66,7 @@ def whole_of(part: str) -> str | None:
     return None if part in config_names(DatasetConfig) else _owner_of_parts().get(part)
 
 
+@cache  # shipped files do not change, and a plan asks for each of its cells
 def _owner_of_parts() -> dict[str, str]:
     """The shipped data set of each part that is not called as a data set itself is."""
     names = config_names(DatasetConfig)
