@@ -70,10 +70,16 @@ def ffpp_rows(level: str = "c23", dataset: str = "FaceForensics++") -> list[Row]
     return rows
 
 
-def write_ffpp(data: Path, seed: int = 0, dataset: str = "FaceForensics++", levels: tuple[str, ...] = ("c23",)) -> None:
+def write_ffpp(
+    data: Path,
+    seed: int = 0,
+    dataset: str = "FaceForensics++",
+    levels: tuple[str, ...] = ("c23",),
+    profile: str = "dfb",
+) -> None:
     """Its FaceStore and manifest, with random pixels, landmarks in and around the crop, and masks of the fakes."""
     rng = np.random.default_rng(seed)
-    manifest = manifest_path(data, "dfb", dataset)
+    manifest = manifest_path(data, profile, dataset)
     meta = META | {"dataset": dataset}
     writer = FaceStoreWriter(manifest.parent / store_name(dataset), meta)
     rows = [row for level in levels for row in ffpp_rows(level, dataset)]

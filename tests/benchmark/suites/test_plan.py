@@ -60,7 +60,8 @@ def demo_like(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few faces of each of the demo's data sets."""
     data = tmp_path_factory.mktemp("demo_like")
     for name in (SOURCE, OTHER):
-        write_ffpp(data, dataset=name)
+        for profile in ("dfb", "sbi"):
+            write_ffpp(data, dataset=name, profile=profile)
     return data
 
 
