@@ -28,7 +28,7 @@ from evaluation.tables import Deviation
 from tests.dfb import write_ffpp
 
 FFPP = "FaceForensics++"
-SMALL = ("nEpochs=1", "resolution=32", "train_batchSize=2", "pretrained=null")
+SMALL = ("nEpochs=1", "resolution=64", "train_batchSize=2", "pretrained=null")
 NOISE = "on: crop\nperturbations: {gaussian_noise: [{variance: 25}, {variance: 100}]}"
 CPU = Machine("cpu", 0)
 
