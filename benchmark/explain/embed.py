@@ -93,8 +93,8 @@ def embedding_table(embedded: Sequence[Embedded]) -> Table:
     """How far reals and fakes lie apart in the space of the features; and how many reals are called fake."""
     counts = ("faces shown", "of", "dimensions")
     source = _source(embedded)
-    marks = {"shown": ".0f", "called fake": ".0f", "of all": ".0f", "share": ".4f", "threshold": ".6f"}
-    group = f"reals called fake at the threshold of {source}"
+    marks = {"shown": ".0f", "called fake": ".0f", "in all": ".0f", "share called fake": ".4f", "threshold": ".6f"}
+    group = f"reals at the threshold of {source}"
     return Table(
         caption="Silhouette of reals and fakes in the space of the features: 1 apart, 0 mixed",
         row_header="Detector and test set",
