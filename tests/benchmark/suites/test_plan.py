@@ -233,6 +233,24 @@ def test_costs_are_images_times_pace(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert costs.seconds(there) == (there.rows["skip"] == "").sum() * 0.25
 
 
+def test_what_does_not_change_a_step_is_not_timed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    timed: list[str] = []
+    monkeypatch.setattr(
+        "benchmark.suites.cost.measure_pace", lambda config, device: timed.append(config.model_name) or Pace(1, 1)
+    )
+    weights = {
+        "name": "λ",
+        "detector": "realid",
+        "sweep": {"key": "options.diversity_weight", "values": [0.0, 0.2, 2.0]},
+    }
+    rows = [weights, {"name": "B4", "detector": "sbi"}, {"name": "hull", "detector": "sbi", "set": ["pseudofake=cbi"]}]
+    plan = plan_suite("mine", suite_of(rows=rows), tmp_path, tmp_path)
+    costs = Costs("cpu")
+    for entry in plan.trained:
+        costs.seconds(entry.cell)
+    assert timed == ["realid", "realid", "sbi"], "a weight of 0 leaves a loss out; how large it is, costs nothing"
+
+
 def test_on_the_demo_its_data_sets_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("benchmark.demo.light.Light.epochs", lambda *_: 3)
     columns = [{"metric": "frame_auc", "test": {"FF++": FFPP, "DF": "FF-DF", "CDF": "Celeb-DF-v2", "DFDC": "DFDC"}}]
