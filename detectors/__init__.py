@@ -35,6 +35,7 @@ BACKBONE: Registry[type[Backbone]] = Registry(
     {
         "efficientnet_lite0": "detectors.backbones.lite",
         "efficientnetb4": "detectors.backbones.efficientnet",
+        "efficientnetb4_standard": "detectors.backbones.efficientnet",
         "hrnet": "detectors.backbones.hrnet",
         "vit_b_16": "detectors.backbones.vit",
         "vit_l_32": "detectors.backbones.vit",

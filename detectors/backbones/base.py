@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from config.errors import InputError
+from config.errors import InputError, unknown
 from config.schema import BackboneConfig
 from detectors.weights import weights_sha256
 
@@ -117,14 +117,21 @@ class Backbone(nn.Module, ABC):
         raise InputError(f"pretrained: {type(self).__name__} starts from no ImageNet file, so {path} cannot be used")
 
 
-def original_mode_only(backbone: str, config: BackboneConfig) -> None:
-    """Refuse a `mode` of `backbone_config` that this backbone does not have.
+def mode_of(backbone: str, config: BackboneConfig, *others: str) -> str:
+    """The `mode` of `backbone_config`, in small letters.
+
+    Args:
+        backbone: the network's name.
+        config: where the mode is.
+        others: the modes that the network has beside `original`.
 
     Raises:
-        InputError: any mode but `original`, in any case of letters.
+        InputError: it has no such mode.
     """
-    if config.mode.casefold() != "original":
-        raise InputError(f"backbone_config.mode: {backbone} has only the mode 'original', not '{config.mode}'")
+    mode, modes = config.mode.casefold(), ("original", *others)
+    if mode not in modes:
+        raise unknown(f"backbone_config.mode of {backbone}", config.mode, modes)
+    return mode
 
 
 def _dropout(config: BackboneConfig) -> nn.Module:

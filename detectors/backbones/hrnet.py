@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from config.errors import InputError
 from config.schema import BackboneConfig
 from detectors import BACKBONE
-from detectors.backbones.base import Backbone, original_mode_only
+from detectors.backbones.base import Backbone, mode_of
 from detectors.weights import load_state, read_weights
 
 
@@ -28,7 +28,7 @@ class HRNet(Backbone):
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
-        original_mode_only("hrnet", config)
+        mode_of("hrnet", config)
         self.network = timm.create_model(
             "hrnet_w48", features_only=True, feature_location="", out_indices=(1, 2, 3, 4), in_chans=config.inc
         )

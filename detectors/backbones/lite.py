@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from config.errors import InputError
 from config.schema import BackboneConfig
 from detectors import BACKBONE
-from detectors.backbones.base import IMAGENET, Backbone, original_mode_only
+from detectors.backbones.base import IMAGENET, Backbone, mode_of
 from detectors.weights import read_weights
 
 
@@ -27,7 +27,7 @@ class EfficientNetLite0(Backbone):
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
-        original_mode_only("efficientnet_lite0", config)
+        mode_of("efficientnet_lite0", config)
         self.network = timm.create_model("tf_efficientnet_lite0", num_classes=0, global_pool="", in_chans=config.inc)
         self.last_layer = nn.Linear(self.channels, config.num_classes)
 

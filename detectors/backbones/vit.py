@@ -6,13 +6,11 @@ from typing import ClassVar
 import timm
 from torch import Tensor, nn
 
-from config.errors import InputError, unknown
+from config.errors import InputError
 from config.schema import BackboneConfig
 from detectors import BACKBONE
-from detectors.backbones.base import Backbone
+from detectors.backbones.base import Backbone, mode_of
 from detectors.weights import load_state, read_weights
-
-MODES = ("original", "mean")
 
 
 class VisionTransformer(Backbone):
@@ -40,10 +38,7 @@ class VisionTransformer(Backbone):
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
-        mode = config.mode.casefold()
-        if mode not in MODES:
-            raise unknown(f"backbone_config.mode of {self.title}", config.mode, MODES)
-        self.takes_mean = mode == "mean"
+        self.takes_mean = mode_of(self.title, config, "mean") == "mean"
         self.network = timm.create_model(self.architecture, num_classes=0, in_chans=config.inc, dynamic_img_size=True)
         self.last_layer = nn.Linear(self.channels, config.num_classes)
 

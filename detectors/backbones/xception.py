@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from config.schema import BackboneConfig
 from detectors import BACKBONE
-from detectors.backbones.base import Backbone, original_mode_only
+from detectors.backbones.base import Backbone, mode_of
 from detectors.weights import load_state, read_weights
 
 
@@ -70,7 +70,7 @@ class Xception(Backbone):
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
-        original_mode_only("xception", config)
+        mode_of("xception", config)
         self.conv1 = nn.Conv2d(config.inc, 32, 3, stride=2, bias=False)
         self.bn1 = nn.BatchNorm2d(32)
         self.conv2 = nn.Conv2d(32, 64, 3, bias=False)

