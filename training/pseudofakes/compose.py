@@ -6,7 +6,7 @@ blended into the target. Drawing is from one generator, so the same seed gives t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import cv2
@@ -78,7 +78,8 @@ class PseudoFake:
         fake: (H, W, 3) uint8 RGB.
         real: likewise: the target, perhaps changed. Where the mask is 0 both are equal.
         source: likewise: what came in, black outside of the mask's bounding box.
-        mask: (H, W) float32 in [0, 1], before it was scaled by the ratio.
+        hard: (H, W) of 0 and 1, the mask in its place before its boundary was blurred.
+        mask: (H, W) float32 in [0, 1], with its soft boundary, before it was scaled by the ratio.
         region: what was drawn as the mask: "facehull", "left_eye, mouth"; for BBMG the face and its features.
         ratio: largest share of the source in a pixel.
         attributes: its labels beyond being fake.
@@ -87,10 +88,23 @@ class PseudoFake:
     fake: Image
     real: Image
     source: Image
+    hard: HardMask
     mask: SoftMask
     region: str
     ratio: float
     attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class _Draws:
+    """Which generator each step draws from."""
+
+    region: np.random.Generator
+    source: np.random.Generator
+    displacement: np.random.Generator
+    boundary: np.random.Generator
+    changes: np.random.Generator
+    ratio: np.random.Generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,7 @@ def make_pseudo_fake(
     *,
     partner: Image | None = None,
     reconstruct: Reconstruct | None = None,
+    apart: bool = False,
 ) -> PseudoFake:
     """A pseudo-fake of a face.
 
@@ -122,47 +137,52 @@ def make_pseudo_fake(
         rng: source of all draws.
         partner: the other person's face, for compositions that have one; brought to the size of `image`.
         reconstruct: gives the face's reconstruction of a kind, for compositions that have any.
+        apart: each step draws from a generator of its own, spawned by `rng`: compositions that differ in one step
+            draw alike in the others, however much that one draws.
 
     Raises:
         PseudoFakeError: the landmarks do not outline a face in the image.
         InputError: the partner or the reconstruction that the composition needs is not given.
     """
+    steps = len(fields(_Draws))
+    draws = _Draws(*(rng.spawn(steps) if apart else [rng] * steps))
     for _ in range(ATTEMPTS - 1):
         try:
-            return _attempt(image, landmarks, settings, rng, partner, reconstruct)
+            return _attempt(image, landmarks, settings, draws, partner, reconstruct)
         except PseudoFakeError:
             continue
-    return _attempt(image, landmarks, settings, rng, partner, reconstruct)
+    return _attempt(image, landmarks, settings, draws, partner, reconstruct)
 
 
 def _attempt(
     image: Image,
     landmarks: Landmarks,
     settings: PseudoFakeConfig,
-    rng: np.random.Generator,
+    draws: _Draws,
     partner: Image | None,
     reconstruct: Reconstruct | None,
 ) -> PseudoFake:
     shape = image.shape[:2]
-    region = _draw_region(landmarks, shape, settings.mask, rng)
-    source, attributes = _source(image, settings, rng, partner, reconstruct)
+    region = _draw_region(landmarks, shape, settings.mask, draws.region)
+    source, attributes = _source(image, settings, draws.source, partner, reconstruct)
     if settings.face_sizes:
-        source = lose_resolution(source, landmark_box(landmarks).width, rng.uniform(*settings.face_sizes))
-    warp = draw_warp(settings.displacement, rng)
-    parts = _displaced(region.parts, warp, settings.displacement, rng)
-    mask = _soften(_apart(parts, settings.mask), settings.boundary, region.is_micro, rng)
+        source = lose_resolution(source, landmark_box(landmarks).width, draws.source.uniform(*settings.face_sizes))
+    warp = draw_warp(settings.displacement, draws.displacement)
+    displaced = _displaced(region.parts, warp, settings.displacement, draws.displacement)
+    parts = _apart(displaced, settings.mask)
+    hard, mask = join_parts(parts), _soften(parts, settings.boundary, region.is_micro, draws.boundary)
     if settings.mask.inverted:
-        mask = 1 - mask
+        hard, mask = 1 - hard, 1 - mask
     inside = _window(mask)
     needed = _on_grid(source_of(inside, warp, shape, REACH), shape)
-    changed, target = change_one_or_both(source[needed], image, settings.changes, rng)
+    changed, target = change_one_or_both(source[needed], image, settings.changes, draws.changes)
     moved = warp_part(changed, needed, warp, shape, inside)
     if settings.colour_transfer:
-        moved = transfer_colour(moved, target[inside], parts[0][inside])
-    ratio = draw_ratio(settings.ratios, rng)
+        moved = transfer_colour(moved, target[inside], displaced[0][inside])
+    ratio = draw_ratio(settings.ratios, draws.ratio)
     fake = _laid_on(target, inside, blend(moved, target[inside], mask[inside], ratio))
     shown = _laid_on(np.zeros_like(image), inside, moved)
-    return PseudoFake(fake, target, shown, mask, region.name, ratio, attributes)
+    return PseudoFake(fake, target, shown, hard, mask, region.name, ratio, attributes)
 
 
 def _draw_region(

@@ -9,7 +9,7 @@ of the image. Left and right are those of the image. A mask is (H, W), 1 where t
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from training.pseudofakes.blur import HardMask, SoftMask
 
 Points = npt.NDArray[np.float64]
 Shape = tuple[int, int]
+M = TypeVar("M", HardMask, SoftMask)
 
 Feature = Literal["left_eye", "right_eye", "nose", "mouth"]
 FEATURES: tuple[Feature, ...] = get_args(Feature)
@@ -174,9 +175,9 @@ def bbmg_parts(face: HardMask, features: HardMask, form: BbmgForm) -> tuple[Hard
     return rest, _narrowed(inside) if form == "narrowed" else inside
 
 
-def join_parts(blurred: Sequence[SoftMask]) -> SoftMask:
-    """The largest value of all blurred parts at each pixel: what lies between two parts stays below 1."""
-    return np.maximum.reduce(blurred)
+def join_parts(parts: Sequence[M]) -> M:
+    """The largest value of all parts at each pixel: what lies between two blurred parts stays below 1."""
+    return parts[0] if len(parts) == 1 else np.maximum.reduce(parts)
 
 
 def _checked(landmarks: npt.NDArray[Any]) -> Points:

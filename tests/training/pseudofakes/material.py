@@ -29,13 +29,21 @@ class Material:
     landmarks: np.ndarray
     partner: Image
 
-    def make(self, composition: str | PseudoFakeConfig, seed: int = 0, *overrides: str) -> PseudoFake:
+    def make(
+        self, composition: str | PseudoFakeConfig, seed: int = 0, *overrides: str, apart: bool = False
+    ) -> PseudoFake:
         config = composition
         if isinstance(config, str):
             config = load_config(PseudoFakeConfig, config, overrides)
         rng = np.random.default_rng(seed)
         return make_pseudo_fake(
-            self.image, self.landmarks, config, rng, partner=self.partner, reconstruct=self.reconstruct
+            self.image,
+            self.landmarks,
+            config,
+            rng,
+            partner=self.partner,
+            reconstruct=self.reconstruct,
+            apart=apart,
         )
 
     def reconstruct(self, kind: str) -> Image:
@@ -78,6 +86,8 @@ def assert_is_a_blend(made: PseudoFake, shape: tuple[int, int]) -> None:
     assert made.mask.dtype == np.float32
     assert made.mask.shape == shape
     assert 0 <= made.mask.min() <= made.mask.max() <= 1
+    assert made.hard.shape == shape
+    assert set(np.unique(made.hard)) <= {0, 1}
     for image in (made.fake, made.real, made.source):
         assert image.dtype == np.uint8
         assert image.shape == (*shape, 3)

@@ -171,8 +171,35 @@ def test_without_displacement_the_mask_stays_on_the_face(face):
     hull = hull_mask(face.landmarks, face.image.shape[:2], Draw())
     inner = hull_mask(face.landmarks[:68], face.image.shape[:2], Draw())
     for seed in range(6):
-        inside = face.make(config, seed).mask == 1
+        made = face.make(config, seed)
+        inside = made.mask == 1
         assert np.array_equal(inside, hull) or np.array_equal(inside, inner)
+        np.testing.assert_array_equal(made.hard, inside)
+
+
+def test_the_hard_mask_is_what_is_left_without_a_blur(face):
+    """Of BBMG the whole face, or in form "glo" what the features leave of it; inverted, all but the mask."""
+    unblurred = {"adfd": "adfd", "fia_usa/algorithm_1": "fia_usa/algorithm_1", "adfd_table12/mask1": "adfd"}
+    for name, other in unblurred.items():
+        made = face.make(name, 3, *UNMOVED, apart=True)
+        whole = face.make(other, 3, *UNMOVED, "boundary.kernel=1", apart=True)
+        assert (made.hard <= whole.mask).all()
+        assert np.array_equal(made.hard, whole.mask) == (name == other)
+        assert not np.array_equal(made.hard, made.mask)
+
+
+def test_apart_steps_that_differ_leave_the_others_alike(face):
+    """BBMG draws features and a second blur more than SBI, a boundary of one kernel draws nothing at all."""
+    names = ["sbi", "adfd", "adfd_figure5/kernel_7", "adfd_table3/line_8_float32_1"]
+    in_one = {(made.ratio, made.real.tobytes()) for made in (face.make(name, 4) for name in names)}
+    assert len(in_one) > 1
+    for seed in range(4, 10):
+        made = [face.make(name, seed, apart=True) for name in names]
+        assert len({(one.ratio, one.real.tobytes()) for one in made}) == 1
+        np.testing.assert_array_equal(made[0].hard, made[1].hard)
+        np.testing.assert_array_equal(made[0].hard, made[2].hard)
+        assert same(made[0], face.make("sbi", seed, apart=True))
+    assert len({face.make("sbi", seed, apart=True).fake.tobytes() for seed in range(6)}) == 6
 
 
 def test_lal_or_local_is_either_half_of_the_time(face):
