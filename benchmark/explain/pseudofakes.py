@@ -1,7 +1,8 @@
 """`assay explain pseudofakes`: a sheet that shows what a composition makes of faces, step by step."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -63,6 +64,66 @@ def explain_pseudofakes(
         InputError: an option names nothing or does not go with another, or a face can have no such fake.
     """
     check_form(out)
+    material = open_material(
+        compositions,
+        faces=faces,
+        data=data,
+        train=train,
+        profile=profile,
+        landmarks=landmarks,
+        rows=rows,
+        overrides=overrides,
+        device=device,
+    )
+    try:
+        groups = [_group(maker, material.faces, rows, seed) for maker in material.makers()]
+    except BrokenSampleError as error:
+        raise InputError(str(error)) from None
+    caption = material.caption()
+    save_figure(step_sheet(groups, STEPS, caption), out)
+    console.print(f"{out}: {', '.join(material.settings)}\n{caption}", highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Compositions, and the faces that each of them makes fakes of.
+
+    Attributes:
+        settings: the compositions by their names.
+        faces: all faces at hand, also those that are partners alone.
+        whose: these are, in words.
+        reconstructions: of them.
+    """
+
+    settings: dict[str, PseudoFakeConfig]
+    faces: ShownFaces
+    whose: str
+    reconstructions: Reconstructions
+
+    def makers(self) -> Iterator["Maker"]:
+        """What makes the fakes of each composition."""
+        for name, one in self.settings.items():
+            yield Maker(name, one, self.faces, self.reconstructions)
+
+    def caption(self) -> str:
+        """Whose faces they are, and what made the reconstructions that fakes have asked for."""
+        made = (f"{kind}: {maker}" for kind, maker in sorted(self.reconstructions.makers.items()))
+        return "; ".join([f"Faces: {self.whose}", *made])
+
+
+def open_material(
+    compositions: Sequence[str],
+    *,
+    faces: Path | None,
+    data: Path,
+    train: str | None,
+    profile: str,
+    landmarks: Path | None,
+    rows: int,
+    overrides: Sequence[str],
+    device: str,
+) -> Material:
+    """Load compositions and the faces that they are shown on; arguments and errors as for `explain_pseudofakes`."""
     if faces is not None and train is not None:
         raise InputError("--faces and --train both say whose faces are shown; choose one of them")
     settings = {name: load_config(PseudoFakeConfig, name, overrides) for name in compositions}
@@ -74,48 +135,63 @@ def explain_pseudofakes(
         count = None if any(one.source == "partner" for one in settings.values()) else rows
         shown = photographs(faces or STILLS, cut, predictor_of(cut, landmarks), count)
         whose = "embedded stills, which a GAN made of nobody" if faces is None else faces.resolve().name
-    reconstructions = Reconstructions(shown, device_named(device))
-    try:
-        groups = [_group(name, one, shown, reconstructions, rows, seed) for name, one in settings.items()]
-    except BrokenSampleError as error:
-        raise InputError(str(error)) from None
-    caption = "; ".join(
-        [f"Faces: {whose}", *(f"{kind}: {maker}" for kind, maker in sorted(reconstructions.makers.items()))]
-    )
-    save_figure(step_sheet(groups, STEPS, caption), out)
-    console.print(f"{out}: {', '.join(settings)}\n{caption}", highlight=False)
+    return Material(settings, shown, whose, Reconstructions(shown, device_named(device)))
 
 
-def _group(
-    name: str, settings: PseudoFakeConfig, faces: ShownFaces, reconstructions: Reconstructions, rows: int, seed: int
-) -> StepRows:
+def _group(maker: "Maker", faces: ShownFaces, rows: int, seed: int) -> StepRows:
     """The rows of one composition."""
-    maker = _Maker(settings, faces, reconstructions)
     images, labels = [], []
     for index, origin in enumerate(faces.rows["video_id"].tolist()[:rows]):
-        try:
-            made, came_in = maker.make(index, np.random.default_rng([seed, index]))
-        except PseudoFakeError as error:
-            raise InputError(f"no pseudo-fake '{name}' can be made of {origin}: {error}") from None
+        made, came_in = maker.make(index, np.random.default_rng([seed, index]))
         difference = np.abs(made.fake.astype(np.int16) - made.real) * AMPLIFIED
         shown = (faces.read(index).image, made.mask, made.source, made.real, made.fake)
         images.append((*shown, difference.clip(0, 255).astype(np.uint8)))
         said = (_short(origin), *made.region.split("; "), f"ratio {made.ratio:g}", came_in)
         labels.append("\n".join(textwrap.fill(line, LABEL_WIDTH) for line in said if line))
-    return StepRows(f"{name}   {settings.title}", images, labels)
+    return StepRows(f"{maker.name}   {maker.settings.title}", images, labels)
 
 
-class _Maker:
-    """Makes fakes of faces by a composition, as the batch recipes do, but unmirrored and without the final changes."""
+class Maker:
+    """Makes fakes of faces by a composition, as the batch recipes do, but unmirrored and without the final changes.
 
-    def __init__(self, settings: PseudoFakeConfig, faces: ShownFaces, reconstructions: Reconstructions) -> None:
-        self._settings, self._faces, self._reconstructions = settings, faces, reconstructions
+    Args:
+        name: of the composition.
+        settings: the composition.
+        faces: all faces at hand.
+        reconstructions: of them.
+
+    Raises:
+        InputError: the composition needs partners, and there are too few faces.
+    """
+
+    def __init__(
+        self, name: str, settings: PseudoFakeConfig, faces: ShownFaces, reconstructions: Reconstructions
+    ) -> None:
+        self.name, self.settings = name, settings
+        self._faces, self._reconstructions = faces, reconstructions
         self._partners: Partners | None = None
         if settings.source == "partner":
             self._partners = find_partners(faces, np.arange(len(faces.rows)), settings.nearest)
 
-    def make(self, index: int, rng: np.random.Generator) -> tuple[PseudoFake, str]:
-        """The fake of a face, and in words what came in; "" for the face itself."""
+    def make(self, index: int, rng: np.random.Generator, *, apart: bool = False) -> tuple[PseudoFake, str]:
+        """The fake of a face, and in words what came in; "" for the face itself.
+
+        Args:
+            index: of the face.
+            rng: source of all draws.
+            apart: as for `make_pseudo_fake`.
+
+        Raises:
+            InputError: no such fake can be made of the face.
+            BrokenSampleError: the face, or what comes in, cannot be read.
+        """
+        try:
+            return self._made(index, rng, apart)
+        except PseudoFakeError as error:
+            origin = self._faces.rows["video_id"].iloc[index]
+            raise InputError(f"no pseudo-fake '{self.name}' can be made of {origin}: {error}") from None
+
+    def _made(self, index: int, rng: np.random.Generator, apart: bool) -> tuple[PseudoFake, str]:
         face, other, asked = self._faces.read(index), None, [""]
         if self._partners:
             other = self._partners.draw(index, rng)
@@ -127,10 +203,11 @@ class _Maker:
         made = make_pseudo_fake(
             face.image,
             landmarks_of(face),
-            self._settings,
+            self.settings,
             rng,
             partner=None if other is None else partner_image(self._faces.read(other), face),
             reconstruct=reconstruct,
+            apart=apart,
         )
         if other is not None:
             return made, f"from {_short(self._faces.rows['video_id'].iloc[other])}"
