@@ -51,6 +51,44 @@ def pseudofakes(
 
 
 @app.command()
+def masks(
+    compositions: Annotated[
+        list[str], typer.Argument(help="Pseudo-fakes (assay list pseudofakes: adfd_table12/mask1, ...) or YAML files.")
+    ],
+    faces: Annotated[Path | None, typer.Option(help="Your own photographs instead of the embedded stills.")] = None,
+    train: Annotated[str | None, typer.Option(help="Instead, faces of this preprocessed data set.")] = None,
+    data: Data = Path("data"),
+    profile: Profile = "dfb",
+    out: Picture = Path("masks.png"),
+    rows: Annotated[int, typer.Option(min=1, help="Faces of each composition.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 0,
+    overrides: Assignments = None,
+    landmarks: Landmarks = None,
+    device: Device = "cpu",
+) -> None:
+    """Masks of compositions, with the same draws, before and after the blur of their boundary; numbers also as CSV."""
+    from benchmark.explain.masks import make_masks
+    from benchmark.explain.pseudofakes import open_material
+    from benchmark.explain.show import show
+    from evaluation.plots.style import check_form
+
+    check_form(out)
+    material = open_material(
+        compositions,
+        faces=faces,
+        data=data,
+        train=train,
+        profile=profile,
+        landmarks=landmarks,
+        rows=rows,
+        overrides=overrides or (),
+        device=device,
+    )
+    sheet = make_masks(material, rows, seed)
+    show(sheet.figure(), out, [sheet.table()], make_console(), numbers=out.with_suffix(".csv"))
+
+
+@app.command()
 def cam(
     weights: Annotated[list[Path], typer.Argument(help="Run folders, or weights (.safetensors, .pth), to compare.")],
     test: Annotated[str, typer.Option(help="Data set whose faces are shown.")],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from evaluation.plots.style import (
     FAKE_COLOUR,
     INK,
+    ORANGE,
     REAL_COLOUR,
+    SKY,
     new_figure,
     plain,
     set_caption,
@@ -119,6 +122,22 @@ def step_sheet(groups: Sequence[StepRows], steps: Sequence[str], caption: str = 
                     plain(axes.text(0.5, -0.03, line, ha="center", va="top", fontsize=7, transform=axes.transAxes))
         set_caption(figure, caption)
     return figure
+
+
+def gain_and_loss(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.uint8]:
+    """What a mask has gained, in orange, and lost, in blue: the brighter the more, black where it is the same.
+
+    Args:
+        before: (H, W) in [0, 1].
+        after: likewise.
+
+    Returns:
+        (H, W, 3) RGB.
+    """
+    change = after.astype(np.float32) - before
+    gained, lost = (np.array(to_rgb(colour), np.float32) * 255 for colour in (ORANGE, SKY))
+    picture = change.clip(min=0)[..., None] * gained + (-change).clip(min=0)[..., None] * lost
+    return picture.round().astype(np.uint8)
 
 
 def boxed_faces(

@@ -16,7 +16,7 @@ from evaluation.averages import Reliability
 from evaluation.plots.curves import Curve, det_figure, probit, roc_figure, score_histogram, timeline
 from evaluation.plots.explanations import LevelCurve, level_panels
 from evaluation.plots.measures import Bars, Calibration, bar_figure, reliability_figure
-from evaluation.plots.sheets import StepRows, boxed_faces, crop_sheet, step_sheet
+from evaluation.plots.sheets import StepRows, boxed_faces, crop_sheet, gain_and_loss, step_sheet
 from evaluation.plots.style import add_to_caption, jpeg_bytes, png_bytes, save_figure, svg_bytes
 from evaluation.roc import OperatingPoints
 from evaluation.tables import Interval
@@ -277,3 +277,10 @@ def test_notes_are_added_to_a_caption_once_and_have_room() -> None:
     assert " ".join(figure.get_supxlabel().split()) == f"level 0: clean. {note}. x."
     assert figure.get_figheight() > height + 0.2
     assert figure.get_supxlabel().count("\n") >= 2
+
+
+def test_a_mask_that_grows_turns_orange_and_one_that_shrinks_blue():
+    picture = gain_and_loss(np.array([[0, 1, 1, 0]], np.uint8), np.array([[1, 0, 1, 0.5]], np.float32))
+    orange, blue = ([int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in ("#E69F00", "#56B4E9"))
+    assert picture[0, :3].tolist() == [orange, blue, [0, 0, 0]]
+    np.testing.assert_allclose(picture[0, 3], np.array(orange) / 2, atol=0.5)
