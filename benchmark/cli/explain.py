@@ -223,6 +223,26 @@ def tuples(
 
 
 @app.command()
+def examples(
+    scores: Annotated[list[Path], typer.Argument(help=f"{RUNS} score tables (scores.parquet).")],
+    test: Annotated[str, typer.Option(help="Data set whose faces are shown.")],
+    data: Data = Path("data"),
+    count: Annotated[int, typer.Option(min=1, help="Faces of the reals, and as many fakes.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of faces.")] = 0,
+    profile: Profile = "dfb",
+    out: Picture = Path("examples.png"),
+) -> None:
+    """Real and fake faces from low to high scores of the first detector, with the scores of all of them."""
+    from benchmark.explain.examples import read_examples
+    from benchmark.explain.show import show
+    from evaluation.plots.style import check_form
+
+    check_form(out)
+    found = read_examples(scores, test, data, count=count, seed=seed, profile=profile)
+    show(found.figure(), out, [found.table()], make_console())
+
+
+@app.command()
 def confidence(
     scores: Annotated[list[Path], typer.Argument(help=f"{RUNS} score tables (scores.parquet).")],
     out: Picture = Path("confidence.png"),

@@ -13,12 +13,13 @@ import torch
 
 from benchmark.demo.portraits import SUFFIXES, find_pictures
 from config.errors import InputError
-from config.schema import Profile
+from config.schema import Margins, Profile
 from evaluation.plots.planes import REAL
 from preprocessing.clips import Image, read_image
 from preprocessing.faces import Face
 from preprocessing.landmarks import Predictor
 from preprocessing.loose import make_cropper
+from preprocessing.margins import tight_crop
 from preprocessing.reconstruction.autoencoder import load_autoencoder
 from preprocessing.reconstruction.reconstructor import Reconstructor
 from preprocessing.reconstruction.super_resolution import load_super_resolver
@@ -134,6 +135,11 @@ def chosen_faces(rows: pd.DataFrame, per_class: int, seed: int) -> pd.DataFrame:
 def kinds_of(rows: pd.DataFrame) -> npt.NDArray[np.object_]:
     """What each row's face is: "real", or by which manipulation."""
     return np.where(rows["label"] == 1, rows["method"].astype(str), REAL).astype(object)
+
+
+def seen_face(face: Sample) -> Image:
+    """A face as it is seen in an evaluation, (H, W, 3) uint8 RGB: a loose crop is cut with the usual margins."""
+    return face.image if face.box is None else tight_crop(face, [Margins().test] * 4).image
 
 
 class Reconstructions:

@@ -8,14 +8,13 @@ import cv2
 from rich.console import Console
 
 from benchmark.demo.build import STILLS
-from benchmark.explain.faces import FoundFace, found_faces
+from benchmark.explain.faces import FoundFace, found_faces, seen_face
 from config.load import load_config
-from config.schema import Margins, Profile
+from config.schema import Profile
 from evaluation.plots.sheets import StepRows, step_sheet
 from evaluation.plots.style import check_form, save_figure
 from preprocessing.clips import Image
 from preprocessing.landmarks import predictor_of
-from preprocessing.margins import tight_crop
 from preprocessing.perturbations import ClipPerturbation, Perturbation
 from preprocessing.samples import Sample
 from preprocessing.views import UNPERTURBED, Suite, Variant, load_suite
@@ -70,14 +69,9 @@ def _view(suite: Suite, found: FoundFace, variant: Variant) -> Image | None:
     if variant not in suite.variants:
         return None
     if suite.config.on == "crop":
-        return suite.perturb(_tight(found.sample), found.name, variant)
+        return suite.perturb(seen_face(found.sample), found.name, variant)
     picture = suite.perturb(cv2.cvtColor(found.picture, cv2.COLOR_BGR2RGB), found.name, variant)
-    return _tight(Sample(found.face.cut_out(picture), box=found.face.box_in_crop))
-
-
-def _tight(sample: Sample) -> Image:
-    """What a network sees of a crop, be it a loose one."""
-    return sample.image if sample.box is None else tight_crop(sample, [Margins().test] * 4).image
+    return seen_face(Sample(found.face.cut_out(picture), box=found.face.box_in_crop))
 
 
 def _label(name: str, levels: Sequence[Perturbation]) -> str:

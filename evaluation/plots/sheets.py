@@ -74,12 +74,14 @@ class StepRows:
         images: for each row its images, each (H, W, 3) uint8 RGB or (H, W) in [0, 1], or None for an empty place.
         labels: for each row its text, of one or several lines.
         below: for each row a line below each image; none if empty.
+        frames: for each column the colour of a frame around its images; none if empty.
     """
 
     title: str
     images: Sequence[Sequence[NDArray[Any] | None]]
     labels: Sequence[str]
     below: Sequence[Sequence[str]] = ()
+    frames: Sequence[str] = ()
 
 
 def step_sheet(groups: Sequence[StepRows], steps: Sequence[str], caption: str = "") -> Figure:
@@ -120,6 +122,10 @@ def step_sheet(groups: Sequence[StepRows], steps: Sequence[str], caption: str = 
             for row, lines_below in zip(grid, group.below, strict=False):
                 for axes, line in zip(row[1:], lines_below, strict=True):
                     plain(axes.text(0.5, -0.03, line, ha="center", va="top", fontsize=7, transform=axes.transAxes))
+            for column, colour in zip(grid[:, 1:].T, group.frames, strict=False):
+                for axes in column:
+                    around: dict[str, Any] = {"edgecolor": colour, "linewidth": 2, "clip_on": False, "fill": False}
+                    axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, **around))
         set_caption(figure, caption)
     return figure
 
