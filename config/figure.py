@@ -5,7 +5,7 @@ The functions are in benchmark.suites.figures.
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from config.base import Schema
 from config.row import SuiteRow, SweptRow
@@ -171,6 +171,26 @@ class EmbedFigure(SuiteFigure, OnTestSets):
         return True
 
 
+class ExamplesFigure(SuiteFigure, OnTestSets):
+    """Faces of one test set from low to high scores, as `assay explain examples` draws it.
+
+    Attributes:
+        count: reals, and as many fakes.
+        seed: of the choice of faces.
+    """
+
+    kind: Literal["examples"] = "examples"
+    perturb: None = None
+    count: int = Field(3, ge=1)
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _of_one_test_set(self) -> "ExamplesFigure":
+        if len(self.test) > 1:
+            raise ValueError(f"test: expected one data set, not {len(self.test)}; each is a figure of its own")
+        return self
+
+
 class FacesFigure(SuiteFigure):
     """A figure for which detectors are run on faces of a test set when it is drawn, so that it needs no scores.
 
@@ -217,6 +237,7 @@ AnyFigure = Annotated[
     | ConfidenceFigure
     | ErrorsFigure
     | EmbedFigure
+    | ExamplesFigure
     | CamFigure
     | OrganisationFigure,
     Field(discriminator="kind"),

@@ -99,7 +99,13 @@ def read_examples(
 
 
 def examples_of(
-    tables: Sequence[tuple[str, Path]], test: str, data: Path, *, count: int, seed: int, profile: str
+    tables: Sequence[tuple[str, Path]],
+    test: str,
+    data: Path,
+    *,
+    count: int = 3,
+    seed: int = 0,
+    profile: str = "dfb",
 ) -> Examples:
     """Likewise of score tables that are named.
 

@@ -14,6 +14,7 @@ from benchmark.explain.confidence import confidence_table, read_confidence
 from benchmark.explain.distances import distances_table, draw_distances, read_distances
 from benchmark.explain.embed import draw_embedded, embed, embedding_table
 from benchmark.explain.errors import draw_errors, errors_table, set_errors
+from benchmark.explain.examples import examples_of
 from benchmark.explain.organisation import draw_organisation, organisation_table, read_organisation
 from benchmark.explain.robustness import draw_robustness, levels_table, refuse_without
 from benchmark.leaderboard import metric_title, read_table
@@ -33,6 +34,7 @@ from config.figure import (
     DistancesFigure,
     EmbedFigure,
     ErrorsFigure,
+    ExamplesFigure,
     FacesFigure,
     OrganisationFigure,
     RobustnessFigure,
@@ -328,6 +330,20 @@ def _(config: EmbedFigure, shown: Shown) -> Drawn:
         (one,) = embed([features_path(path)], seed=config.seed, most=config.most, threshold_on=on)
         embedded.append(replace(one, embedding=replace(one.embedding, title=name)))
     return Drawn(draw_embedded(embedded, config.seed), embedding_table(embedded))
+
+
+@draw.register
+def _(config: ExamplesFigure, shown: Shown) -> Drawn:
+    (test,), paths = config.test.values(), [path for _, path in shown.scores(config)]
+    found = examples_of(
+        list(zip(shown.names, paths, strict=True)),
+        test,
+        shown.data,
+        count=config.count,
+        seed=config.seed,
+        profile=shown.plan.suite.profile,
+    )
+    return Drawn(found.figure(), found.table())
 
 
 @draw.register

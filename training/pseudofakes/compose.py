@@ -2,7 +2,8 @@
 
 A mask is drawn from the face's landmarks. The source is the face itself, what was reconstructed of it, or a partner's
 face; source or target is changed, and source and mask are moved. The mask's boundary is made soft, and the source is
-blended into the target. Drawing is from one generator, so the same seed gives the same pixels.
+blended into the target. Drawing is from one generator, or from those that it spawns for each step, so the same seed
+gives the same pixels.
 """
 
 from collections.abc import Callable, Sequence

@@ -12,6 +12,7 @@ from benchmark.explain.cam import cam_sheet
 from benchmark.explain.distances import distances_table, read_distances
 from benchmark.explain.embed import embed, embedding_table
 from benchmark.explain.errors import errors_table, read_errors
+from benchmark.explain.examples import examples_of
 from benchmark.explain.robustness import level_curves, read_perturbed
 from benchmark.places import features_path
 from benchmark.suites.cost import Costs
@@ -75,6 +76,7 @@ def of_all_kinds(folder: Path) -> Plan:
         {"kind": "confidence", "test": {"FF++": FFPP, "NT": "FF-NT"}, "rows": ["2"]},
         {"kind": "embed", "test": FFPP},
         {"kind": "cam", "test": FFPP, "per_class": 1},
+        {"kind": "examples", "test": FFPP, "count": 2},
     ]
     made = plan(folder, drawn)
     run_plan(made, CPU, Console(quiet=True))
@@ -140,6 +142,15 @@ def test_lines_and_panels_are_what_assay_explain_draws_of_the_same_files_and_hav
     folders = [entry.cell.folder for entry in of_all_kinds.trained]
     expected = cam_sheet(folders, FFPP, of_all_kinds.trained[0].cell.data, per_class=1).table()
     assert made.numbers.values == expected.values
+
+
+def test_examples_are_what_assay_explain_draws_of_the_same_tables_and_have_the_rows_names(of_all_kinds: Plan):
+    made = drawn(of_all_kinds, "examples")
+    clean, _ = scores(of_all_kinds)
+    expected = examples_of([("1", clean[0]), ("2", clean[1])], FFPP, of_all_kinds.trained[0].cell.data, count=2)
+    assert made.numbers == expected.table()
+    assert [column.name for column in made.numbers.columns] == ["1", "2"]
+    assert len(made.picture.axes) == 2 * (1 + len(expected.images))
 
 
 def test_features_are_laid_out_as_assay_explain_does(of_all_kinds: Plan, monkeypatch: pytest.MonkeyPatch):
@@ -288,6 +299,7 @@ def test_lines_of_several_seeds_say_which_they_are(folder: Path, of_all_kinds: P
         ({"kind": "sweep", "rows": ["1"]}, "figures: sweep: unknown sweep '1'"),
         ({"kind": "errors", "test": FFPP}, "figures: errors: name in 'threshold_on' whose val scores choose its"),
         ({"kind": "embed", "test": FFPP, "mark_errors": True}, "figures: embed: name in 'threshold_on'"),
+        ({"kind": "examples", "test": [FFPP, "FF-NT"]}, "test: expected one data set, not 2"),
         ({"kind": "errors", "test": FFPP, "level": "clip"}, "level: input should be 'frame' or 'video'"),
         ({"kind": "bars", "name": "more", "metric": "video_auc"}, "unknown metric of the columns 'video_auc'"),
     ],
