@@ -67,7 +67,7 @@ class Memory(nn.Module):
 
         A weight v' is v of equation 3, the softmax over the samples, divided by its largest value among those of the
         prototype: the softmax's denominator cancels, and exp(m . f - max) is left. The sum is brought back to length 1.
-        Prototypes without a feature stay as they are.
+        Prototypes without a feature stay as they are, but that those which an optimiser moves are of length 1 again.
 
         Args:
             features: (n, C).
@@ -80,5 +80,6 @@ class Memory(nn.Module):
         scores = self.similarities(features).masked_fill(~moves, -torch.inf)
         weights = (scores - scores.amax(0)).exp().where(moves, 0.0)
         moved = F.normalize(self.prototypes + weights.T @ features)
-        self.prototypes.copy_(torch.where(moves.any(0)[:, None], moved, self.prototypes))
+        is_trained = isinstance(self.prototypes, nn.Parameter)
+        self.prototypes.copy_(torch.where(moves.any(0)[:, None] | is_trained, moved, self.prototypes))
         self.usage += moves.sum(0)

@@ -176,11 +176,17 @@ def test_prototypes_can_be_parameters_and_are_moved_by_both_then(build: Build):
     data = batch(detector)
     detector.on_pass_start(0)
     detector.get_losses(data, detector(data))["overall"].backward()
-    for memory in (detector.real_memory, detector.fake_memory):
-        assert memory.prototypes.grad.abs().sum() > 0  # type: ignore[union-attr]
-        before = memory.prototypes.detach().clone()  # type: ignore[union-attr]
-        detector.after_step(0)
-        assert not torch.equal(memory.prototypes, before) or memory is detector.fake_memory  # type: ignore[union-attr]
+    memories = (detector.real_memory, detector.fake_memory)
+    assert all(memory.prototypes.grad.abs().sum() > 0 for memory in memories)  # type: ignore[union-attr]
+    torch.optim.Adam(detector.parameters(), lr=0.1).step()
+    before = [memory.prototypes.detach().clone() for memory in memories]  # type: ignore[union-attr]
+    detector.after_step(0)
+    for memory, stepped in zip(memories, before, strict=True):
+        now = memory.prototypes.detach()  # type: ignore[union-attr]
+        assert (stepped.norm(dim=1) - 1).abs().max() > 1e-3, "the optimiser does not keep the length"
+        torch.testing.assert_close(now.norm(dim=1), torch.ones(4))
+        turned = (now * stepped / stepped.norm(dim=1, keepdim=True)).sum(1) < 1 - 1e-4
+        assert torch.equal(turned, memory.usage > 0), "the rule turns those alone that have a face"  # type: ignore[union-attr]
 
 
 def test_the_log_says_which_prototypes_are_near(build: Build):

@@ -91,6 +91,14 @@ def test_without_a_sample_a_prototype_keeps_its_bits():
     assert memory.usage.tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
 
 
+def test_what_an_optimiser_has_lengthened_is_of_length_one_again_with_or_without_a_sample():
+    memory = memory_of([[2.0, 0.0], [0.0, 0.5], [-1.2, -1.6]], trained=True)
+    memory.update(torch.tensor([[0.8, 0.6]]), torch.tensor([True]))
+    expected = [np.array([2.8, 0.6]) / np.hypot(2.8, 0.6), [0.0, 1.0], [-0.6, -0.8]]
+    np.testing.assert_allclose(memory.prototypes.detach(), expected, atol=1e-6)
+    assert memory.usage.tolist() == [1, 0, 0]
+
+
 def test_one_prototype_may_take_all_samples():
     memory = memory_of([[1.0, 0.0], [-1.0, 0.0]])
     memory.update(torch.tensor([[0.6, 0.8], [0.8, 0.6], [0.8, -0.6], [0.6, -0.8]]), torch.ones(4, dtype=torch.bool))
