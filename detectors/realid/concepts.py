@@ -47,8 +47,8 @@ def distinction_loss(features: Tensor, real: Memory, fake: Memory, nearest: Tens
 def diversity_loss(features: Tensor, real: Memory, nearest: Tensor, margin: float) -> Tensor:
     """Equation 9: nearer to the nearest real prototype than to the second nearest, by a margin.
 
-    [|f - m_p1| - |f - m_p2| + margin]_+ with Euclidean distances; for unit vectors between 0 and 2 + margin, and for a
-    feature as near to both it is the margin.
+    [|f - m_p1| - |f - m_p2| + margin]_+ with Euclidean distances. A feature as near to both has the margin; of unit
+    vectors, whose most similar prototype is the nearest, none has more.
 
     Args:
         features: (n, C) float32.

@@ -37,7 +37,7 @@ class RealIDOptions(Schema):
         branch: whose |d| decides the regulariser's branch (R3).
         auxiliaries: which differences the regulariser has of an image (R12).
         reduction: "mean" has the mean of all losses, "printed" the sums of equations 9 and 13 (R4).
-        score: what is scored by.
+        score: what is scored by, with `idc`.
     """
 
     idc: bool = True
