@@ -82,9 +82,10 @@ def test_samples_of_the_other_class_move_nothing():
 
 
 def test_without_a_sample_a_prototype_keeps_its_bits():
-    memory = Memory(10, CHANNELS)
+    torch.manual_seed(0)
+    memory = Memory(10, 64, "normal")  # far from each other
     before = memory.prototypes.clone()
-    memory.update(torch.randn(4, CHANNELS), torch.zeros(4, dtype=torch.bool))
+    memory.update(torch.randn(4, 64), torch.zeros(4, dtype=torch.bool))
     assert torch.equal(memory.prototypes, before)
     memory.update(before[3:4] * 0.9 + before[4:5] * 0.1, torch.tensor([True]))
     assert [torch.equal(*pair) for pair in zip(memory.prototypes, before, strict=True)] == [k != 3 for k in range(10)]
