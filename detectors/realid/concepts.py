@@ -14,13 +14,14 @@ def distinction_loss(features: Tensor, real: Memory, fake: Memory, nearest: Tens
     """Equation 7: towards the nearest real prototype and the mean of all, away from the fake ones and their mean.
 
     With S+ = exp(m_p1 . f) + exp(mean_R . f) it is -log(S+ / D). The printed D does not say whose prototypes it sums,
-    and without S+ in it the ratio has no bound and the loss no least value. D is by reading:
+    and does not have S+ in it, so that the ratio can be above 1 and the loss below 0. D is by reading:
 
     - "info_nce": S+ + sum_k exp(mF_k . f) + exp(mean_F . f), so that the loss is positive.
-    - "fake_only": the same without S+.
-    - "real_plus_meanfake": sum_k exp(mR_k . f) + exp(mean_F . f).
+    - "fake_only": the same without S+; features of any length can make the loss as low as they like.
+    - "real_plus_meanfake": sum_k exp(mR_k . f) + exp(mean_F . f); the loss is above -log(1 + 1 / K).
 
-    For unit features and K = 10 the first is at least log(1 + 11 / 2 e^-2) = 0.556 (similarities 1 and -1).
+    For unit features and K = 10 the first is at least log(1 + 11 / 2 e^-2) = 0.556 (similarities 1 and -1), and the
+    second log(11 / 2) - 2 = -0.295.
 
     Args:
         features: (n, C) float32.

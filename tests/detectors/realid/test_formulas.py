@@ -1,6 +1,7 @@
 """Losses and classifier against values and bounds worked out on paper."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.realid.concepts import distinction_loss, diversity_loss
+from detectors.realid.concepts import Distinction, distinction_loss, diversity_loss
 from detectors.realid.decisions import regulariser, two_classes
 from detectors.realid.memory import Memory
 
@@ -65,6 +66,22 @@ def test_distinction_by_its_readings_in_loops():
 def test_without_what_is_above_the_line_distinction_falls_below_zero():
     loss = distinction_loss(FACE, memory_like([5.0] * K), memory_like([-5.0] * K), torch.tensor([0]), "fake_only")
     assert loss.item() == pytest.approx(math.log(11 / 2) - 10, abs=1e-5)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 8), st.floats(0.1, 20))
+@settings(max_examples=40, deadline=None)
+def test_how_low_distinction_falls_by_its_readings(seed, count, length):
+    """Of features of any length where that is a bound, else of unit ones."""
+    rng = np.random.default_rng(seed)
+    real, fake = (memory_like(rng.uniform(-1, 1, count).tolist()) for _ in range(2))
+    nearest = real.prototypes[:, :1].argmax(0)
+    of_any, of_unit = (
+        {name: distinction_loss(FACE * size, real, fake, nearest, name).item() for name in get_args(Distinction)}
+        for size in (length, 1.0)
+    )
+    assert of_any["info_nce"] >= 0  # 0 by rounding
+    assert of_any["real_plus_meanfake"] > -math.log(1 + 1 / count) - 1e-6
+    assert of_unit["fake_only"] > math.log((count + 1) / 2) - 2 - 1e-6
 
 
 def test_diversity_by_hand():
