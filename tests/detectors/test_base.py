@@ -88,6 +88,11 @@ def test_same_seed_same_weights_whatever_ran_before():
     assert not torch.equal(first["backbone.last_layer.weight"], other["backbone.last_layer.weight"])
 
 
+def test_binary_cross_entropy_of_two_logits_and_a_label_is_refused():
+    with pytest.raises(InputError, match="classifiers of real and fake take cross_entropy"):
+        LOSSFUNC["bce"]()(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1]))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -98,7 +103,7 @@ def test_same_seed_same_weights_whatever_ran_before():
         ({"options": {"sigma": 1}}, "options of efficientnet_lite0"),
         ({"backbone_config": {"num_classes": 1}}, "backbone_config.num_classes: expected at least 2"),
         ({"backbone_config": {"dropout": True}}, "backbone_config.dropout: expected a rate"),
-        ({"backbone_config": {"mode": "advprop"}}, "backbone_config.mode: .* not 'advprop'"),
+        ({"backbone_config": {"mode": "advprop"}}, "unknown backbone_config.mode of .* 'advprop'; valid are: original"),
     ],
 )
 def test_what_does_not_exist_is_refused_in_one_sentence(change, message):
