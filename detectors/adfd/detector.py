@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 from config.base import Probability, Schema
@@ -29,7 +29,7 @@ class ADFDOptions(Schema):
         start: T_k as a share of the epochs (A1).
         nrs_sweep: features of the reals from a pass over them at the end of each epoch, not from its steps (A2).
         filter: the reals that are remembered: those predicted best, or any (Table 13, A3).
-        memory: k_s, how many are remembered.
+        memory: k_s, how many are remembered; at least `centres`.
         centres: k.
         distance: from a pseudo-fake to a centre (Table 13, A7).
         threshold: lambda, the distance below which a pseudo-fake is noise.
@@ -45,6 +45,12 @@ class ADFDOptions(Schema):
     distance: Distance = "cosine"
     threshold: float = Field(0.5, gt=0, le=1)
     beta: float = Field(2.0, ge=1)
+
+    @model_validator(mode="after")
+    def _memory_makes_all_centres(self) -> "ADFDOptions":
+        if self.memory < self.centres:
+            raise ValueError(f"memory: expected at least as many faces as centres, {self.centres}, not {self.memory}")
+        return self
 
 
 @DETECTOR.register_module(module_name="adfd")
@@ -83,8 +89,10 @@ class ADFD(AbstractDetector):
         self._group: Group = ALONE
 
     def on_fit_start(self, context: FitContext) -> None:
-        """Take over the run's source of random numbers, its batches and its processes."""
-        self._batches, self._generator, self._group = context.batches, context.generator, context.group
+        """Take over the run's source of random numbers, its processes and, to sweep over them, its batches."""
+        self._generator, self._group = context.generator, context.group
+        if self.options.nrs_sweep:
+            self._batches = context.batches
 
     def on_epoch_start(self, epoch: int) -> None:
         """Count the epoch, and remember reals anew."""
@@ -187,3 +195,5 @@ class ADFD(AbstractDetector):
             is_real = torch.ones(len(reals), dtype=torch.bool, device=reals.device)
             self._remember(memory, self._pooled(predictions["feat"]), predictions["cls"], is_real, ALONE)
         self.train()
+        if self._epoch == self.config.nEpochs:
+            self._batches = list  # holding them would keep the processes that load them

@@ -1,6 +1,7 @@
 """ADFD as a whole: plain weights, whom it remembers, whom it flags, and the loss put together by hand."""
 
 import logging
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -266,6 +267,23 @@ def test_a_sweep_remembers_the_reals_as_the_epoch_leaves_them(build: Build):
     np.testing.assert_allclose(held[held[:, 0].argsort()], expected[expected[:, 0].argsort()], atol=1e-5)
 
 
+@pytest.mark.parametrize("sweep", ["true", "false"])
+def test_after_the_last_epoch_the_runs_batches_are_let_go(build: Build, sweep: str):
+    """Whoever holds them holds the processes that load them."""
+    detector = build(f"options.nrs_sweep={sweep}", "nEpochs=2", "options.start=0")
+
+    def batches() -> list[dict[str, Tensor]]:
+        return [batch(detector)]
+
+    kept = weakref.ref(batches)
+    detector.on_fit_start(FitContext(torch.device("cpu"), 2, batches, torch.Generator()))
+    del batches
+    for epoch in (0, 1):
+        in_epoch(detector, epoch + 1)
+        detector.on_epoch_end(epoch)
+    assert kept() is None
+
+
 def test_bfloat16_measures_in_float32(build: Build):
     detector = in_epoch(with_centres(build("options.threshold=1.0")), 100)
     data = batch(detector, seed=1)
@@ -311,3 +329,5 @@ def test_a_setting_that_there_is_not_is_answered_with_the_nearest(build: Build):
         build("options.centers=3")
     with pytest.raises(InputError, match="threshold"):
         build("options.threshold=1.5")
+    with pytest.raises(InputError, match="memory: expected at least as many faces as centres, 3, not 2"):
+        build("options.memory=2", "options.centres=3")
