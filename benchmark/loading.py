@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -68,15 +69,21 @@ def load_detector(
 
 
 def other_network(config: DetectorConfig) -> tuple[str, ...]:
-    """A note that says so, if a shipped detector has another network than its file and the file's variants name."""
+    """A note that says so, if a shipped detector has another network than its files and their variants name."""
     name = config.model_name
-    if name not in config_names(DetectorConfig):
+    if name not in config_names(DetectorConfig) or config.backbone_name in _networks_of(name):
         return ()
-    shipped = load_config(DetectorConfig, name)
-    variants = [load_config(DetectorConfig, variant) for variant in variant_names(DetectorConfig, name)]
-    if config.backbone_name in {one.backbone_name for one in (shipped, *variants)}:
-        return ()
-    return (f"{name}: {_network(config)}, in place of {_network(shipped)}",)
+    return (f"{name}: {_network(config)}, in place of {_network(load_config(DetectorConfig, name))}",)
+
+
+@cache
+def _networks_of(model_name: str) -> frozenset[str]:
+    """The backbones of all shipped files of a detector and of their variants."""
+    files = [
+        name for name in config_names(DetectorConfig) if load_config(DetectorConfig, name).model_name == model_name
+    ]
+    names = [*files, *(variant for name in files for variant in variant_names(DetectorConfig, name))]
+    return frozenset(load_config(DetectorConfig, name).backbone_name for name in names)
 
 
 def device_named(name: str, group: Group = ALONE) -> torch.device:

@@ -66,6 +66,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def load_weights(detector: nn.Module, path: Path) -> dict[str, str]:
     """Load a weights file into a detector, every name and shape equal; DF40's prefixes are taken for DeepfakeBench's.
 
+    Networks may differ where their names and shapes do not; a file that says of which it is, is held to that.
+
     Returns:
         The file's metadata.
 
@@ -75,9 +77,14 @@ def load_weights(detector: nn.Module, path: Path) -> dict[str, str]:
     state, metadata = read_weights(path)
     config = getattr(detector, "config", None)
     name = config.model_name if isinstance(config, DetectorConfig) else type(detector).__name__
+    complaint = f"{path} does not fit the detector '{name}'"
+    own = in_names_of(detector.state_dict(), state)
+    if isinstance(config, DetectorConfig) and "config" in metadata and _shapes(own) == _shapes(detector.state_dict()):
+        network = parse_config(DetectorConfig, metadata["config"]).backbone_name
+        if network != config.backbone_name:
+            raise InputError(f"{complaint}: its backbone_name is {network}, not {config.backbone_name}")
     try:
-        own = in_names_of(detector.state_dict(), state)
-        load_state(detector, own, f"{path} does not fit the detector '{name}'")
+        load_state(detector, own, complaint)
     except InputError as error:
         found = resemblance(state) or _set_otherwise(config, metadata)
         raise InputError(f"{error}; {found}" if found else str(error)) from None

@@ -24,9 +24,8 @@ from tests.faces import still
 
 SETTINGS = ("pseudofake=fia_usa/wo_sr", "backbone_name=efficientnet_lite0", "pretrained=null", "resolution=64")
 SETTINGS += ("train_batchSize=4", "nEpochs=1", "workers=0", "compression=c23")
-NETWORK = (
-    "sbi: efficientnet_lite0 at 64 pixels, trained with sam, in place of efficientnetb4 at 380 pixels, trained with sam"
-)
+NETWORK = "sbi: efficientnet_lite0 at 64 pixels, trained with sam, "
+NETWORK += "in place of efficientnetb4_standard at 380 pixels, trained with sam"
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +126,10 @@ def test_weights_whose_note_is_damaged_are_refused(assay, tmp_path: Path):
         ("sbi", SETTINGS, (NETWORK,)),
         ("sbi", (), ()),
         ("facexray/hrnet", (), ()),
+        ("realid_sbi", (), ()),
         ("sbi", ("model_name=mine", "backbone_name=xception"), ()),
     ],
-    ids=["another network", "its own", "a variant", "no detector of ours"],
+    ids=["another network", "its own", "a variant", "another file", "no detector of ours"],
 )
 def test_a_network_that_stands_in_for_a_detectors_own_is_named(name: str, settings: tuple[str, ...], expected):
     assert other_network(load_config(DetectorConfig, name, settings)) == expected

@@ -138,6 +138,16 @@ def test_a_file_of_the_same_detector_says_how_it_was_set(tmp_path):
         load_weights(lite(), path)
 
 
+def test_a_file_of_another_network_with_the_same_tensors_is_refused(tmp_path):
+    config = load_config(DetectorConfig, "sbi", ["backbone_name=efficientnetb4"])
+    path = tmp_path / "weights.safetensors"
+    save_weights(build_detector(config, pretrained=False), path, {"config": to_yaml(config)})
+    load_weights(build_detector(config, pretrained=False), path)
+    published = build_detector(load_config(DetectorConfig, "sbi"), pretrained=False)
+    with pytest.raises(InputError, match="its backbone_name is efficientnetb4, not efficientnetb4_standard"):
+        load_weights(published, path)
+
+
 def test_another_number_of_classes_is_shown(tmp_path):
     save_weights(lite(backbone_config={"num_classes": 3}), tmp_path / "three.safetensors", {})
     with pytest.raises(InputError) as error:

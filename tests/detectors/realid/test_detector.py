@@ -271,7 +271,7 @@ def test_what_ships_are_the_method_its_parts_and_two_data_presets():
         "realid_ff5",
         "realid_sbi",
     ]
-    assert len(variant_names(DetectorConfig, "realid")) == 5
+    assert len(variant_names(DetectorConfig, "realid")) == 8
     method, printed, blended = (load_config(DetectorConfig, name) for name in ("realid", "realid_ff5", "realid_sbi"))
     for one in (method, printed, blended):
         assert (one.train_batchSize, one.resolution) == (16, 256)
