@@ -34,6 +34,7 @@ BACKBONE: Registry[type[Backbone]] = Registry(
     "backbone",
     {
         "efficientnet_lite0": "detectors.backbones.lite",
+        "efficientnetb1": "detectors.backbones.efficientnet",
         "efficientnetb4": "detectors.backbones.efficientnet",
         "efficientnetb4_standard": "detectors.backbones.efficientnet",
         "hrnet": "detectors.backbones.hrnet",

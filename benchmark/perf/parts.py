@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from detectors.backbones.base import Backbone
 from detectors.base import AbstractDetector
 
-BACKBONE_METHODS = ("features", "pyramid", "pool", "classifier")
+BACKBONE_METHODS = ("features", "stages", "features_of_stage", "pyramid", "pool", "classifier")
 """What detectors call of a backbone beside `forward`."""
 
 

@@ -53,6 +53,27 @@ class Backbone(nn.Module, ABC):
         return side
 
     @property
+    def stage_channels(self) -> tuple[int, ...]:
+        """Number of channels of each map of `stages`.
+
+        Raises:
+            InputError: this backbone has no such stages.
+        """
+        raise self._not_in_stages()
+
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """Maps (B, C, h, w) of images (B, 3, H, W) at strides 4, 8, 16 and 32, each of the last block at its stride.
+
+        Raises:
+            InputError: this backbone has no such stages.
+        """
+        raise self._not_in_stages()
+
+    def features_of_stage(self, last: Tensor) -> Tensor:
+        """The feature map that `features` gives, from the last map of `stages`: by default that map itself."""
+        return last
+
+    @property
     def pyramid_channels(self) -> tuple[int, ...]:
         """Number of channels of each map of `pyramid`."""
         return (self.channels,)
@@ -115,6 +136,40 @@ class Backbone(nn.Module, ABC):
             InputError: the file is of another network, or this backbone reads none.
         """
         raise InputError(f"pretrained: {type(self).__name__} starts from no ImageNet file, so {path} cannot be used")
+
+    def _not_in_stages(self) -> InputError:
+        return InputError(
+            "backbone_name: expected a network with stages at strides 4 to 32, such as efficientnetb4_standard, "
+            f"not {type(self).__name__}"
+        )
+
+
+class StagedBackbone(Backbone):
+    """A backbone that is one sequence of stages, each at half the resolution of the one before.
+
+    Attributes:
+        stage_channels: number of channels of each map of `stages`, set by each backbone.
+    """
+
+    stage_channels: tuple[int, ...]
+
+    @abstractmethod
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """Maps (B, C, h, w) of images (B, 3, H, W) at strides 4, 8, 16 and 32, each of the last block at its stride."""
+
+    def features(self, images: Tensor) -> Tensor:
+        """Feature map (B, C, h, w) of normalised images (B, 3, H, W), at stride 32."""
+        return self.features_of_stage(self.stages(images)[-1])
+
+    @property
+    def pyramid_channels(self) -> tuple[int, ...]:
+        """Number of channels of each map of `pyramid`."""
+        return (*self.stage_channels[:-1], self.channels)
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """The maps of the stages at strides 4, 8 and 16, and the feature map."""
+        *finer, last = self.stages(images)
+        return [*finer, self.features_of_stage(last)]
 
 
 def mode_of(backbone: str, config: BackboneConfig, *others: str) -> str:

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from config.errors import InputError
 from config.schema import BackboneConfig
 from detectors import BACKBONE
-from detectors.backbones.base import IMAGENET, Backbone, mode_of
+from detectors.backbones.base import IMAGENET, StagedBackbone, mode_of
 from detectors.weights import read_weights
 
 
 @BACKBONE.register_module(module_name="efficientnet_lite0")
-class EfficientNetLite0(Backbone):
+class EfficientNetLite0(StagedBackbone):
     """timm's `tf_efficientnet_lite0` (TensorFlow's padding, ReLU6, no squeeze-and-excitation) with a linear head.
 
     3.4 M parameters; images of 160 pixels give a map of 1280 x 5 x 5. `pretrained: imagenet` means the weights
@@ -23,7 +23,7 @@ class EfficientNetLite0(Backbone):
     """
 
     channels = 1280
-    pyramid_channels = (24, 40, 112, 1280)
+    stage_channels = (24, 40, 112, 320)
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
@@ -31,14 +31,15 @@ class EfficientNetLite0(Backbone):
         self.network = timm.create_model("tf_efficientnet_lite0", num_classes=0, global_pool="", in_chans=config.inc)
         self.last_layer = nn.Linear(self.channels, config.num_classes)
 
-    def features(self, images: Tensor) -> Tensor:
-        """Feature map (B, 1280, h, w) after the last activation."""
-        return self.network(images)
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """Maps (B, C, h, w) at strides 4, 8, 16 and 32, of the last blocks there."""
+        return self.network.forward_intermediates(  # type: ignore[operator]
+            images, indices=[1, 2, 3, 4], intermediates_only=True
+        )
 
-    def pyramid(self, images: Tensor) -> list[Tensor]:
-        """Maps at strides 4, 8 and 16, of the last blocks there, and the feature map."""
-        features, maps = self.network.forward_intermediates(images, indices=[1, 2, 3])  # type: ignore[operator]
-        return [*maps, features]
+    def features_of_stage(self, last: Tensor) -> Tensor:
+        """Feature map (B, 1280, h, w) after the last activation, of the last block's: the last convolution."""
+        return self.network.bn2(self.network.conv_head(last))  # type: ignore[operator]
 
     def classifier(self, features: Tensor) -> Tensor:
         """Logits (B, num_classes): mean over the map, dropout if configured, linear layer."""

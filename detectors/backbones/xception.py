@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from config.schema import BackboneConfig
 from detectors import BACKBONE
-from detectors.backbones.base import Backbone, mode_of
+from detectors.backbones.base import StagedBackbone, mode_of
 from detectors.weights import load_state, read_weights
 
 
@@ -55,7 +55,7 @@ class Block(nn.Module):
 
 
 @BACKBONE.register_module(module_name="xception")
-class Xception(Backbone):
+class Xception(StagedBackbone):
     """Xception with a linear head; the first two convolutions are unpadded.
 
     Names and shapes are those of DeepfakeBench's released `xception_best.pth`. That file also holds `adjust_channel`,
@@ -64,7 +64,7 @@ class Xception(Backbone):
     """
 
     channels = 2048
-    pyramid_channels = (128, 256, 728, 2048)
+    stage_channels = (128, 256, 728, 1024)
     last = "last_linear"
     imagenet = "training/pretrained/xception-b5690688.pth"
 
@@ -90,21 +90,20 @@ class Xception(Backbone):
         self.adjust_channel = nn.Sequential(nn.Conv2d(self.channels, 512, 1), nn.BatchNorm2d(512))
         self.adjust_channel.requires_grad_(False)
 
-    def features(self, images: Tensor) -> Tensor:
-        """Feature map (B, 2048, h, w) before the last ReLU."""
-        return self.pyramid(images)[-1]
-
-    def pyramid(self, images: Tensor) -> list[Tensor]:
-        """Maps at strides 4, 8 and 16, of blocks 1, 2 and 11, and the feature map; all before a ReLU."""
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """Maps (B, C, h, w) at strides 4, 8, 16 and 32, of blocks 1, 2, 11 and 12; each is a sum, without a ReLU."""
         x = self.relu(self.bn1(self.conv1(images)))
         x = self.relu(self.bn2(self.conv2(x)))
         maps = []
         for number in range(1, 13):
             x = self.get_submodule(f"block{number}")(x)
-            if number in (1, 2, 11):
+            if number in (1, 2, 11, 12):
                 maps.append(x)
-        x = self.relu(self.bn3(self.conv3(x)))
-        return [*maps, self.bn4(self.conv4(x))]
+        return maps
+
+    def features_of_stage(self, last: Tensor) -> Tensor:
+        """Feature map (B, 2048, h, w) before the last ReLU, of block 12's: the last two separable convolutions."""
+        return self.bn4(self.conv4(self.relu(self.bn3(self.conv3(last)))))
 
     def pool(self, features: Tensor) -> Tensor:
         """The mean (B, 2048) over the map after the last ReLU."""

@@ -66,6 +66,20 @@ class Parted(AbstractDetector):
         return {"cls": logits, "prob": fake_probability(logits), "feat": fine}
 
 
+class Staged(AbstractDetector):
+    """Classifies from the feature map and from the finest stage, of a single pass."""
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__(config)
+        self.finest = nn.Linear(self.backbone.stage_channels[0], 2)
+
+    def forward(self, data_dict: DataDict, inference: bool = False) -> PredDict:
+        stages = self.backbone.stages(data_dict["image"])
+        features = self.backbone.features_of_stage(stages[-1])
+        logits = self.classifier(features) + self.finest(stages[0].mean((2, 3)))
+        return {"cls": logits, "prob": fake_probability(logits), "feat": features}
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
@@ -199,6 +213,17 @@ def test_the_type_that_autocast_computed_in_is_kept():
 def test_shipped_detectors_are_the_sum_of_their_parts(name: str, size: int, parts: str):
     light = ["backbone_name=efficientnet_lite0", "pretrained=null", "resolution=64", f"train_batchSize={size}"]
     detector = build_detector(load_config(DetectorConfig, name, light), pretrained=False)
+    check_sum_of_parts(detector, size, parts)
+
+
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "xception"])
+def test_stages_and_the_feature_map_of_them_are_parts(backbone: str):
+    config = DetectorConfig(model_name="efficientnetb4", backbone_name=backbone, resolution=64, train_batchSize=4)
+    parts = "backbone.stages, backbone.features_of_stage, backbone.classifier, finest, loss_func"
+    check_sum_of_parts(Staged(config), 4, parts)
+
+
+def check_sum_of_parts(detector: AbstractDetector, size: int, parts: str) -> None:
     calls, expected = recorded(detector, size)
     assert names_of(calls) == parts
     torch.manual_seed(0)

@@ -15,13 +15,13 @@ from config.errors import InputError
 from config.load import load_config
 from config.schema import BackboneConfig, DetectorConfig
 from detectors import BACKBONE, build_detector
-from detectors.backbones.base import Backbone
+from detectors.backbones.base import Backbone, StagedBackbone
 from detectors.backbones.xception import SeparableConv2d
 from detectors.weights import read_weights
 
 LISTS = Path(__file__).parent / "state_dicts"
 GUIDE = Path(__file__).parents[2] / "docs" / "backbones.md"
-CONVOLUTIONAL = ["efficientnet_lite0", "efficientnetb4", "hrnet", "xception"]
+CONVOLUTIONAL = ["efficientnet_lite0", "efficientnetb1", "efficientnetb4", "hrnet", "xception"]
 
 
 def build(name: str, **changes: object) -> nn.Module:
@@ -206,7 +206,7 @@ def test_every_backbone_has_an_imagenet_file_of_its_own():
 
 
 @pytest.mark.parametrize("name", BACKBONE.names())
-def test_the_guide_tells_a_backbones_size_map_and_file(name):
+def test_the_guide_tells_a_backbones_size_map_stages_and_file(name):
     (row,) = (line for line in GUIDE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{name}` |"))
     with torch.device("meta"):
         backbone = BACKBONE[name](BackboneConfig())
@@ -214,7 +214,8 @@ def test_the_guide_tells_a_backbones_size_map_and_file(name):
     head = backbone.get_submodule(backbone.last)
     kept = (parameter for parameter in backbone.parameters() if parameter.requires_grad)
     millions = (sum(map(torch.numel, kept)) - sum(map(torch.numel, head.parameters()))) / 1e6
-    assert f"| {millions:.1f} M | {' x '.join(map(str, shape))} |" in row
+    stages = ", ".join(map(str, backbone.stage_channels)) if isinstance(backbone, StagedBackbone) else "none"
+    assert f"| {millions:.1f} M | {' x '.join(map(str, shape))} | {stages} |" in row
     assert f"`{backbone.imagenet_file('imagenet').name}`" in row
 
 
