@@ -38,6 +38,8 @@ BACKBONE: Registry[type[Backbone]] = Registry(
         "efficientnetb4": "detectors.backbones.efficientnet",
         "efficientnetb4_standard": "detectors.backbones.efficientnet",
         "hrnet": "detectors.backbones.hrnet",
+        "resnet101": "detectors.backbones.resnet",
+        "resnet50": "detectors.backbones.resnet",
         "vit_b_16": "detectors.backbones.vit",
         "vit_l_32": "detectors.backbones.vit",
         "xception": "detectors.backbones.xception",

@@ -139,8 +139,8 @@ class Backbone(nn.Module, ABC):
 
     def _not_in_stages(self) -> InputError:
         return InputError(
-            "backbone_name: expected a network with stages at strides 4 to 32, such as efficientnetb4_standard, "
-            f"not {type(self).__name__}"
+            "backbone_name: expected a network with stages at strides 4 to 32, such as efficientnetb4_standard or "
+            f"resnet50, not {type(self).__name__}"
         )
 
 

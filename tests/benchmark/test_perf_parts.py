@@ -216,7 +216,7 @@ def test_shipped_detectors_are_the_sum_of_their_parts(name: str, size: int, part
     check_sum_of_parts(detector, size, parts)
 
 
-@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "xception"])
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "resnet50"])
 def test_stages_and_the_feature_map_of_them_are_parts(backbone: str):
     config = DetectorConfig(model_name="efficientnetb4", backbone_name=backbone, resolution=64, train_batchSize=4)
     parts = "backbone.stages, backbone.features_of_stage, backbone.classifier, finest, loss_func"

@@ -21,7 +21,7 @@ from detectors.weights import read_weights
 
 LISTS = Path(__file__).parent / "state_dicts"
 GUIDE = Path(__file__).parents[2] / "docs" / "backbones.md"
-CONVOLUTIONAL = ["efficientnet_lite0", "efficientnetb1", "efficientnetb4", "hrnet", "xception"]
+CONVOLUTIONAL = ["efficientnet_lite0", "efficientnetb1", "efficientnetb4", "hrnet", "resnet50", "xception"]
 
 
 def build(name: str, **changes: object) -> nn.Module:

@@ -22,6 +22,8 @@ STAGES = {
     "efficientnetb1": ((24, 40, 112, 320), SIDES),
     "efficientnetb4": ((32, 56, 160, 448), UNPADDED),
     "efficientnetb4_standard": ((32, 56, 160, 448), SIDES),
+    "resnet101": ((256, 512, 1024, 2048), SIDES),
+    "resnet50": ((256, 512, 1024, 2048), SIDES),
     "xception": ((128, 256, 728, 1024), UNPADDED),
 }
 PUBLISHED = {"efficientnetb1": "efficientnet-b1", "efficientnetb4_standard": "efficientnet-b4"}
