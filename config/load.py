@@ -41,6 +41,7 @@ KINDS: dict[type[Schema], str] = {
 
 YAML = {".yaml", ".yml"}
 BASE, VARIANTS = "base", "variants"  # keys of files, which no schema has
+TITLE = "title"
 KIND = "kind"  # the key that tells which of several schemas a mapping is of
 MOST_VALUES = 100_000  # of a YAML file, its aliases written out
 
@@ -209,13 +210,16 @@ def _resolve(schema: type[S], raw: dict[str, Any], overrides: Iterable[str], whe
 
 
 def _expand(raw: dict[str, Any]) -> None:
-    """Put what it stands for in the place of a detector's `pseudofake: NAME`, or of a `base` in it."""
+    """Put what it stands for in the place of a detector's `pseudofake: NAME`, or of a `base` in it; titles go."""
     value = raw.get("pseudofake")
     if isinstance(value, str):
         value = {BASE: value}
     if isinstance(value, dict) and BASE in value:
         base = _beside(Path("."), value[BASE])
-        raw["pseudofake"] = merged(_read(PseudoFakeConfig, base)[0], {k: v for k, v in value.items() if k != BASE})
+        own = {key: part for key, part in value.items() if key != BASE}
+        raw["pseudofake"] = value = merged(_read(PseudoFakeConfig, base)[0], own)
+    if isinstance(value, dict):
+        value.pop(TITLE, None)  # of a file, not of what is trained on: fakes that are alike are equal
 
 
 def _folder(schema: type[Schema]) -> Path:

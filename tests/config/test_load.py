@@ -273,7 +273,7 @@ def every_pseudo_fake() -> list[str]:
 def test_every_pseudo_fake_is_valid_and_a_detector_carries_it_whole(name):
     settings = load_config(PseudoFakeConfig, name)
     detector = load_config(DetectorConfig, "xception", [f"pseudofake={name}"])
-    assert detector.pseudofake == settings
+    assert detector.pseudofake == settings.model_copy(update={"title": ""})
     assert parse_config(DetectorConfig, to_yaml(detector)) == detector
 
 
@@ -287,9 +287,16 @@ def test_variants_of_a_table_differ(name):
 
 def test_rows_that_are_the_same_in_several_tables_are_the_method_itself():
     same = ["adfd_table2/lal", "adfd_table5/all", "adfd_table6/either", "adfd_table7/dynamic"]
-    titles = {"title": ""}
-    sbi = load_config(PseudoFakeConfig, "sbi").model_copy(update=titles)
-    assert all(load_config(PseudoFakeConfig, name).model_copy(update=titles) == sbi for name in same)
+    sbi = load_config(DetectorConfig, "sbi")
+    assert all(load_config(DetectorConfig, "sbi", [f"pseudofake={name}"]) == sbi for name in same)
+    assert load_config(DetectorConfig, "adfd", ["pseudofake=adfd_table12/mask3"]) == load_config(DetectorConfig, "adfd")
+
+
+def test_a_title_is_no_part_of_what_a_detector_trains_on():
+    assert load_config(PseudoFakeConfig, "sbi").title
+    named = [load_config(DetectorConfig, "sbi", ['pseudofake={base: sbi, title: "mine"}'])]
+    named.append(parse_config(DetectorConfig, to_yaml(named[0]).replace("title: ''", "title: mine")))
+    assert named == [load_config(DetectorConfig, "sbi")] * 2
 
 
 def test_a_base_is_a_name_or_a_file_beside_and_keys_replace_each_other_at_every_depth(tmp_path):
@@ -331,7 +338,7 @@ def test_a_pseudo_fake_in_a_detector_may_change_a_preset():
     config = load_config(
         DetectorConfig, "xception", ["pseudofake={base: adfd, ratios: [1]}", "pseudofake.changes.colour=false"]
     )
-    expected = load_config(PseudoFakeConfig, "adfd", ["ratios=[1]", "changes.colour=false"])
+    expected = load_config(PseudoFakeConfig, "adfd", ["title=''", "ratios=[1]", "changes.colour=false"])
     assert config.pseudofake == expected
     assert load_config(DetectorConfig, "xception", ["pseudofake=sbi", "pseudofake=null"]).pseudofake is None
 
