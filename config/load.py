@@ -229,8 +229,9 @@ def _folder(schema: type[Schema]) -> Path:
 def _find(schema: type[Schema], name_or_path: str | Path) -> tuple[Path, str]:
     """The file that a name or a path means, and which of its variants, "" for none."""
     known = config_names(schema)
-    name, _, variant = str(name_or_path).partition("/")
-    if name in known and str(name_or_path) in (name, *variant_names(schema, name)):
+    asked = str(name_or_path)
+    name, _, variant = asked.partition("/")
+    if name in known and (asked == name or asked in variant_names(schema, name)):
         return _folder(schema) / f"{name}.yaml", variant
     given, chosen = _file_and_variant(name_or_path)
     if given.suffix in YAML:
@@ -240,7 +241,7 @@ def _find(schema: type[Schema], name_or_path: str | Path) -> tuple[Path, str]:
             raise unknown(f"variant of {given}", chosen, its)
         return given, chosen
     variants = variant_names(schema, name) if name in known and variant else []
-    raise unknown(KINDS[schema], str(name_or_path), variants or known)
+    raise unknown(KINDS[schema], asked, variants or known)
 
 
 def _file_and_variant(name_or_path: str | Path) -> tuple[Path, str]:
