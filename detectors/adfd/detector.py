@@ -72,7 +72,7 @@ class ADFD(AbstractDetector):
     """
 
     Options = ADFDOptions
-    light = ("options.memory=32",)  # of the demo's 360 reals, as 500 are of FaceForensics++'s 5,760
+    light = ("options.memory=25",)  # of the demo's 288 reals, as 500 are of FaceForensics++'s 5,760
     options: ADFDOptions
 
     def __init__(self, config: DetectorConfig) -> None:
