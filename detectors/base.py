@@ -1,8 +1,8 @@
 """The base class of all detectors: DeepfakeBench's method names, and the defaults of a binary classifier."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,13 @@ DataDict = Mapping[str, Tensor]
 PredDict = dict[str, Tensor]
 
 
+class Batches(Protocol):
+    """Starts a pass over the training batches."""
+
+    def __call__(self, epoch: int = 0) -> Iterable[DataDict]:
+        """Those of an epoch, counted from 0; other epochs have another order, other augmentation and other fakes."""
+
+
 @dataclass(frozen=True, slots=True)
 class FitContext:
     """What a method may use before training starts.
@@ -26,17 +33,20 @@ class FitContext:
     Attributes:
         device: where the network will train.
         epochs: how many epochs will be run.
-        batches: starts one pass over the training batches, made as the loop makes them.
+        batches: starts one pass over the training batches, made as the loop makes them. Of several processes each gets
+            all of them.
         generator: the source of the method's own random choices. Of several processes all have the same one in
             `on_fit_start`, so that they change the network alike, and each has its own from then on.
         group: the processes that train together.
+        is_resumed: whether an interrupted run goes on, whose parameters and buffers are put back after `on_fit_start`.
     """
 
     device: torch.device
     epochs: int
-    batches: Callable[[], Iterable[DataDict]]
+    batches: Batches
     generator: torch.Generator
     group: Group = ALONE
+    is_resumed: bool = False
 
 
 class AbstractDetector(nn.Module):

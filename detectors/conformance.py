@@ -47,7 +47,7 @@ class Case:
         detector = build_detector(config, pretrained=False)
         generator = torch.Generator().manual_seed(config.manualSeed)
         batch = detector.example_batch(batch_size, generator)
-        detector.on_fit_start(FitContext(torch.device("cpu"), 1, lambda: [batch], generator))
+        detector.on_fit_start(FitContext(torch.device("cpu"), 1, lambda epoch=0: [batch], generator))
         detector.on_epoch_start(0)
         _settle_batch_norms(detector, batch)
         return cls(config, detector, batch)

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, astuple, dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ from config.errors import InputError
 from config.load import to_yaml
 from config.processes import ALONE, Group
 from config.schema import DetectorConfig
-from detectors.base import AbstractDetector, FitContext
+from detectors.base import AbstractDetector, DataDict, FitContext
 from detectors.weights import save_weights
 from preprocessing.reconstruction.stored import ReconstructionModel, models_to_json
 from training import RECIPE
@@ -203,14 +202,14 @@ class Run:
         recipe = RECIPE[config.dataset_type](faces, config)
         self.loader = Loader(recipe, config.manualSeed, config.workers, device, group)
         detector.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        batches = partial(self.loader.epoch, 0, everything=True)  # so that all processes change the network alike
-        detector.on_fit_start(FitContext(device, config.nEpochs, batches, self.generator, group))
+        is_resumed = folder.state.is_file()
+        detector.on_fit_start(FitContext(device, config.nEpochs, self._all_batches, self.generator, group, is_resumed))
         self.stepper = Stepper(detector, config, device, group)
         if group.rank:
             own = _seed_of(config.manualSeed, group.rank)
             torch.manual_seed(own)
             self.generator.manual_seed(own)
-        if folder.state.is_file():
+        if is_resumed:
             self._restore(load_state(folder.state))
         if len(set(group.gather(astuple(self.progress)))) > 1:
             raise InputError(f"{folder.path}: not all processes see the same run; the folder must be on a shared disk")
@@ -288,6 +287,10 @@ class Run:
             "rng": rngs,
         }
         save_state(state, self.folder.state)
+
+    def _all_batches(self, epoch: int = 0) -> Iterator[DataDict]:
+        """Those of an epoch with all shares, so that all processes change the network alike."""
+        return self.loader.epoch(epoch, everything=True)
 
     def _check_finite(self) -> None:
         """Before anything is written: all losses so far, and the weights they led to, are finite."""
