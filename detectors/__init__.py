@@ -22,6 +22,7 @@ DETECTOR: Registry[type[AbstractDetector]] = Registry(
         "efficientnet_lite0": "detectors.efficientnet_lite0",
         "efficientnetb4": "detectors.efficientnetb4",
         "facexray": "detectors.facexray",
+        "fia_usa": "detectors.fia_usa.detector",
         "prodet": "detectors.prodet.detector",
         "realid": "detectors.realid.detector",
         "sbi": "detectors.sbi",

@@ -28,3 +28,23 @@ class TopDown(nn.Module):
         for lateral in reversed(laterals[:-1]):
             merged.insert(0, lateral + F.interpolate(merged[0], lateral.shape[-2:]))
         return merged
+
+
+class FeaturePyramid(nn.Module):
+    """A feature pyramid (Lin et al., CVPR 2017): the top-down path, and a 3x3 convolution of its finest maps.
+
+    Args:
+        channels: number of channels of each map, from fine to coarse.
+        width: number of channels of what comes of them.
+        levels: how many maps are wanted, from the finest on.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int, levels: int) -> None:
+        super().__init__()
+        self.top_down = TopDown(channels, width)
+        self.smooth = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(levels))
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Maps (B, C, h, w) from fine to coarse, as the finest `levels` maps (B, width, h, w) in the same order."""
+        merged = self.top_down(maps)
+        return [convolution(one) for convolution, one in zip(self.smooth, merged, strict=False)]

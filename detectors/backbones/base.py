@@ -97,6 +97,19 @@ class Backbone(nn.Module, ABC):
         """Take the last layer out of training, for a method that classifies by a head of its own."""
         self.get_submodule(self.last).requires_grad_(False)
 
+    def freeze_after_stages(self) -> None:
+        """Take what comes after the last of `stages` out of training, for a method that classifies from those maps."""
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        channels = next(parameter.shape[1] for parameter in trained if parameter.ndim == 4)
+        was_training = self.training
+        self.eval()
+        with torch.enable_grad():
+            maps = self.stages(torch.zeros(1, channels, 64, 64))
+            reached = torch.autograd.grad([one.sum() for one in maps], trained, allow_unused=True)
+        self.train(was_training)
+        for parameter, gradient in zip(trained, reached, strict=True):
+            parameter.requires_grad_(gradient is not None)
+
     @classmethod
     def imagenet_file(cls, source: str | Path) -> Path:
         """The file that the key `pretrained` stands for: `imagenet` or a path; the file need not be there.
