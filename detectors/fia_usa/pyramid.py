@@ -23,7 +23,7 @@ class Published:
     width: int = 128
 
 
-_PUBLISHED = {
+_PUBLISHED: dict[tuple[int, ...], Published] = {
     (24, 40, 112, 320): Published((16, 24, 40, 112)),  # EfficientNet-B1, and Lite0
     (32, 56, 160, 448): Published((24, 32, 56, 160)),  # EfficientNet-B4
     (256, 512, 1024, 2048): Published((196, 384, 768, 1536), 196),  # ResNet-50 and -101

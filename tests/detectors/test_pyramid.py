@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from detectors.pyramid import TopDown
+from detectors.pyramid import FeaturePyramid, TopDown
 
 CHANNELS = (3, 5, 7)
 
@@ -26,3 +26,15 @@ def test_merged_maps_keep_the_resolutions_also_odd_ones_and_the_coarsest_stays_a
     merged = top_down(given)
     assert [tuple(one.shape) for one in merged] == [(2, 6, size, size) for size in (15, 8, 4)]
     assert torch.equal(merged[2], top_down.lateral[2](given[2]))
+
+
+def test_a_feature_pyramid_smooths_the_finest_merged_maps():
+    given = maps(15, 8, 4)
+    for levels in (1, 3):
+        pyramid = FeaturePyramid(CHANNELS, 6, levels)
+        merged = pyramid.top_down(given)
+        found = pyramid(given)
+        assert len(found) == levels
+        for one, smooth, expected in zip(found, pyramid.smooth, merged, strict=False):
+            torch.testing.assert_close(one, F.conv2d(expected, smooth.weight, smooth.bias, padding=1))
+            assert one.shape == expected.shape

@@ -205,6 +205,29 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path):
     assert (tmp_path / "log.jsonl").read_bytes() == log
 
 
+class LookingAhead(TinyDetector):
+    """Keeps the sum of each batch that it is shown before training, and of each that it trains on."""
+
+    def on_fit_start(self, context: Any) -> None:
+        self.is_resumed = context.is_resumed
+        self.ahead = [[float(batch["image"].sum()) for batch in context.batches(epoch)] for epoch in (0, 1)]
+        self.trained: list[float] = []
+
+    def forward(self, data_dict: Any, inference: bool = False) -> Any:
+        self.trained.append(float(data_dict["image"].sum()))
+        return super().forward(data_dict, inference)
+
+
+def test_before_training_the_batches_of_any_epoch_can_be_looked_at(tmp_path):
+    config = make_config()
+    for is_resumed in (False, True):
+        detector, _ = run(tmp_path, LookingAhead(config), config=config, resume=True)
+        assert detector.is_resumed is is_resumed
+        assert detector.ahead[0] != detector.ahead[1]
+        if not is_resumed:
+            assert detector.trained == [*detector.ahead[0], *detector.ahead[1]]
+
+
 def test_resume_of_nothing_starts(tmp_path):
     whole, _ = run(tmp_path / "a")
     resumed, _ = run(tmp_path / "b", resume=True)
