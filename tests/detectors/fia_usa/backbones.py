@@ -4,13 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from detectors.backbones.base import Backbone
+from detectors.backbones.base import StagedBackbone
 
 PLANTED = (3, 0, 2, 1)
 """Where the stages of `Planted` have the channel that AFFS is to find."""
 
 
-class Staged(Backbone):
+class Staged(StagedBackbone):
     """A convolution for each stage, at strides 4 to 32, and one after the last."""
 
     channels = 24
@@ -34,9 +34,6 @@ class Staged(Backbone):
 
     def features_of_stage(self, last):
         return self.conv_head(last)
-
-    def features(self, images):
-        return self.features_of_stage(self.stages(images)[-1])
 
     def classifier(self, features):
         return self.last_layer(self.pool(features))
