@@ -4,11 +4,11 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from rich.console import Console
@@ -19,6 +19,7 @@ from config.errors import InputError
 from config.processes import ALONE, Group
 from training.errors import TrainingError
 
+T = TypeVar("T")
 Means = dict[str, float]
 Sums = dict[str, tuple[float, int]]
 
@@ -181,10 +182,23 @@ class Display:
 
     def start_epoch(self, epoch: int, batches: int, position: int) -> None:
         """Begin an epoch at its `position`-th batch."""
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        description = f"epoch {epoch + 1}/{self._epochs}"
-        self._task = self._bar.add_task(description, total=batches, completed=position, note="")
+        self._begin(f"epoch {epoch + 1}/{self._epochs}", batches, position)
+
+    def look(self, epoch: int, batches: Iterable[T], total: int) -> Iterator[T]:
+        """Hand on the batches that a method looks at outside of the steps: on a bar, or with a line for each tenth.
+
+        Args:
+            epoch: whose batches they are.
+            batches: what is handed on.
+            total: how many there are.
+        """
+        label = f"looking at the batches of epoch {epoch + 1}"
+        self._begin(label, total)
+        for done, batch in enumerate(batches, 1):
+            yield batch
+            self.advance(1)
+            if not self._console.is_terminal and 10 * done // total > 10 * (done - 1) // total:
+                self.line(f"{label}: {done} of {total}")
 
     def advance(self, batches: int) -> None:
         """Some batches are done."""
@@ -201,6 +215,12 @@ class Display:
     def line(self, text: str) -> None:
         """Print a line that stays."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _begin(self, description: str, total: int, done: int = 0) -> None:
+        """Replace the bar."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(description, total=total, completed=done, note="")
 
 
 class Rate:

@@ -155,16 +155,16 @@ def fit(
     group.follow("the folder is there")
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.manualSeed)
-        run = Run(detector, faces, config, folder, device, group, reconstructions)
-        journal = Journal(folder.journal, run.journal_size, run.progress.step) if group.leads else NoJournal()
-        try:
-            with Display(console if group.leads else Console(quiet=True), config.nEpochs) as display:
+        with Display(console if group.leads else Console(quiet=True), config.nEpochs) as display:
+            run = Run(detector, faces, config, folder, device, group, display, reconstructions)
+            journal = Journal(folder.journal, run.journal_size, run.progress.step) if group.leads else NoJournal()
+            try:
                 while run.progress.epoch < config.nEpochs:
-                    run.train_epoch(journal, display, log_every, save_seconds)
-                    run.close_epoch(journal, display, validate, keep_epochs)
+                    run.train_epoch(journal, log_every, save_seconds)
+                    run.close_epoch(journal, validate, keep_epochs)
                 display.line(f"selected: {run.selection.words}")
-        finally:
-            journal.close()
+            finally:
+                journal.close()
     chosen = run.selection
     return FitResult(
         folder.best, folder.last, chosen.epoch, chosen.value, chosen.words, run.progress.epoch, run.progress.step
@@ -185,6 +185,7 @@ class Run:
         folder: RunFolder,
         device: torch.device,
         group: Group,
+        display: Display,
         reconstructions: Mapping[str, ReconstructionModel] | None = None,
     ) -> None:
         self.detector = detector
@@ -192,6 +193,7 @@ class Run:
         self.folder = folder
         self.device = device
         self.group = group
+        self.display = display
         self.progress = Progress()
         self.selection = Selection(config.metric_scoring)
         self.meter = Meter(group)
@@ -203,7 +205,7 @@ class Run:
         self.loader = Loader(recipe, config.manualSeed, config.workers, device, group)
         detector.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         is_resumed = folder.state.is_file()
-        detector.on_fit_start(FitContext(device, config.nEpochs, self._all_batches, self.generator, group, is_resumed))
+        detector.on_fit_start(FitContext(device, config.nEpochs, self.all_batches, self.generator, group, is_resumed))
         self.stepper = Stepper(detector, config, device, group)
         if group.rank:
             own = _seed_of(config.manualSeed, group.rank)
@@ -214,7 +216,7 @@ class Run:
         if len(set(group.gather(astuple(self.progress)))) > 1:
             raise InputError(f"{folder.path}: not all processes see the same run; the folder must be on a shared disk")
 
-    def train_epoch(self, journal: Journal | NoJournal, display: Display, log_every: int, save_seconds: float) -> None:
+    def train_epoch(self, journal: Journal | NoJournal, log_every: int, save_seconds: float) -> None:
         """All steps that the current epoch still has."""
         progress, accumulate = self.progress, self.config.accumulate
         self.detector.train()
@@ -222,7 +224,7 @@ class Run:
             self.detector.on_epoch_start(progress.epoch)
         self.stepper.start_epoch()
         batches = self.loader.epoch(progress.epoch, progress.position)
-        display.start_epoch(progress.epoch, progress.position + len(self.loader), progress.position)
+        self.display.start_epoch(progress.epoch, progress.position + len(self.loader), progress.position)
         rate, saved = Rate(), time.monotonic()
         for group in _groups(batches, accumulate):
             losses, metrics = self.stepper.step(group)
@@ -230,20 +232,18 @@ class Run:
             self.detector.after_step(progress.step)
             progress.step += 1
             progress.position += len(group)
-            display.advance(len(group))
+            self.display.advance(len(group))
             rate.add(self.group.size * sum(len(batch["label"]) for batch in group))
             if progress.step % log_every == 0:
                 self.meter.flush()
                 values = {**self.meter.window(), "lr": self.stepper.lr, "img/s": rate.take()}
                 journal.write("step", progress.step, {"epoch": progress.epoch, **values})
-                display.step(progress.epoch, progress.step, values)
+                self.display.step(progress.epoch, progress.step, values)
             if self.group.follow(time.monotonic() - saved >= save_seconds):
                 self.save(journal)
                 saved = time.monotonic()
 
-    def close_epoch(
-        self, journal: Journal | NoJournal, display: Display, validate: Validate | None, keep_epochs: bool
-    ) -> None:
+    def close_epoch(self, journal: Journal | NoJournal, validate: Validate | None, keep_epochs: bool) -> None:
         """Hooks, validation, selection, schedule, log and checkpoints after the last step of an epoch."""
         progress = self.progress
         self._check_finite()
@@ -260,7 +260,7 @@ class Run:
         val = {f"val/{name}": None if value is None else float(value) for name, value in metrics.items()}
         journal.write("epoch", progress.step, {"epoch": progress.epoch, **values, **val, "selected": improved})
         mark = "  *" if improved and self.selection.value is not None else ""
-        display.line(f"epoch {progress.epoch + 1}/{self.config.nEpochs}  {summary({**values, **val})}{mark}")
+        self.display.line(f"epoch {progress.epoch + 1}/{self.config.nEpochs}  {summary({**values, **val})}{mark}")
         self.stepper.scheduler.step()
         progress.epoch, progress.position = progress.epoch + 1, 0
         self.save(journal)
@@ -288,9 +288,10 @@ class Run:
         }
         save_state(state, self.folder.state)
 
-    def _all_batches(self, epoch: int = 0) -> Iterator[DataDict]:
-        """Those of an epoch with all shares, so that all processes change the network alike."""
-        return self.loader.epoch(epoch, everything=True)
+    def all_batches(self, epoch: int = 0) -> Iterator[DataDict]:
+        """Those of an epoch with all shares, so that all processes change the network alike; how many is shown."""
+        batches = self.loader.epoch(epoch, everything=True)
+        return self.display.look(epoch, batches, len(self.loader))
 
     def _check_finite(self) -> None:
         """Before anything is written: all losses so far, and the weights they led to, are finite."""

@@ -82,9 +82,10 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
     steps = calls_of_a_block(partial(Stepper(detector, config, device).step, [batch]), scale.block, device)
     batches = max(steps, scale.batches * processes) + 1
     # Enough also for a recipe that goes over one class alone.
-    run = Run(detector, repeated(faces, 2 * batches * size), config, RunFolder(folder), device, ALONE)
+    clock = _Clock(device)
+    run = Run(detector, repeated(faces, 2 * batches * size), config, RunFolder(folder), device, ALONE, clock)
     detector.on_epoch_start(config.nEpochs - 1)
-    clock, recipe, in_epoch = _Clock(device), run.loader.sampler.recipe, len(run.loader)
+    recipe, in_epoch = run.loader.sampler.recipe, len(run.loader)
     calls = record_calls(detector, partial(run.stepper.step, [batch]))
     shown = np.concatenate(recipe.batches(np.random.default_rng(0)))[: len(faces)].tolist()
 
@@ -101,7 +102,7 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
 
     def loop(number: int) -> float:
         run.progress.epoch, run.progress.position = 2 * number + 1, in_epoch - steps - 1
-        run.train_epoch(NoJournal(), clock, log_every=50, save_seconds=float("inf"))
+        run.train_epoch(NoJournal(), log_every=50, save_seconds=float("inf"))
         return clock.seconds / (steps * size)
 
     ways = _ways_of_a_step(run.stepper, batch, calls)

@@ -1,9 +1,11 @@
 """What methods may carry and look at: buffers that weights leave out, and batches before training."""
 
+import io
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 
 from config.schema import DetectorConfig
 from detectors.weights import read_weights
@@ -66,3 +68,15 @@ def test_before_training_the_batches_of_any_epoch_can_be_looked_at(tmp_path):
         assert detector.ahead[0] != detector.ahead[1]
         if not is_resumed:
             assert detector.trained == [*detector.ahead[0], *detector.ahead[1]]
+
+
+def test_how_far_a_look_at_the_batches_is_is_shown(tmp_path):
+    shown, terminal = io.StringIO(), io.StringIO()
+    config = make_config(nEpochs=1)
+    run(tmp_path / "a", LookingAhead(config), config=config, console=Console(file=shown))
+    label = "looking at the batches of epoch"
+    looks = [f"{label} {epoch}: {done} of 4" for epoch in (1, 2) for done in (1, 2, 3, 4)]
+    assert shown.getvalue().splitlines()[:8] == looks
+    run(tmp_path / "b", LookingAhead(config), config=config, console=Console(file=terminal, force_terminal=True))
+    assert f"{label} 2" in terminal.getvalue()
+    assert f"{label} 2:" not in terminal.getvalue()

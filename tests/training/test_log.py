@@ -1,8 +1,20 @@
 """What a line of the log shows."""
 
-from training.log import summary
+import io
+
+from rich.console import Console
+
+from training.log import Display, summary
 
 
 def test_a_line_has_numbers_as_one_reads_them_and_leaves_out_quantities_of_several_values():
     values = {"epoch": 3, "loss/overall": 0.123456, "train/usage/1": 0.5, "lr": 2e-4, "img/s": 12.34, "selected": True}
     assert summary(values) == "loss/overall 0.1235  lr 0.0002  img/s 12.3"
+
+
+def test_a_long_look_has_a_line_for_each_tenth_and_hands_all_on():
+    shown = io.StringIO()
+    display = Display(Console(file=shown), 1)
+    assert list(display.look(2, range(95), 95)) == list(range(95))
+    done = [10, 19, 29, 38, 48, 57, 67, 76, 86, 95]
+    assert shown.getvalue().splitlines() == [f"looking at the batches of epoch 3: {number} of 95" for number in done]
