@@ -1,9 +1,11 @@
 """What is measured on: scenes, a video and stored crops, all made of the embedded stills."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, cycle, islice
 from pathlib import Path
 
@@ -22,10 +24,14 @@ from preprocessing.clips import Image
 from preprocessing.encodings import ENCODINGS
 from preprocessing.landmarks import Predictor
 from preprocessing.pipeline import preprocess
+from preprocessing.reconstruction.reconstructor import Reconstructor, enlarge
+from preprocessing.reconstruction.run import reconstruct
+from preprocessing.reconstruction.stored import ReconstructionModel
 from preprocessing.samples import FaceSet, open_faces
 from training import RECIPE
 
 JAW = 0.25  # of the frame's height: how wide a face is in its scene
+REDUCED = 2  # sides of a face are halved and doubled again where a network's reconstruction is wanted
 DATASET = "DemoFF"
 REAL, FAKE = "original_sequences/demo/c23", "manipulated_sequences/LandmarkSwap/c23"
 
@@ -37,8 +43,8 @@ class Material:
     Attributes:
         scenes: by the height of the frame, one person who moves about: BGR frames of 16:9.
         video: the first of these scenes, there and back, in H.264.
-        faces: stored crops with landmarks, as many real as fake by name, each fake with the real face of its target;
-            by the encoding of their store.
+        faces: stored crops with landmarks, as many real as fake by name, each fake with the real face of its target,
+            and each real face with what stands for its reconstructions; by the encoding of their store.
         folder: for what the stages write.
     """
 
@@ -60,10 +66,13 @@ def make_material(
     there_and_back = islice(cycle(chain(shown, shown[-2:0:-1])), scale.video)
     write_video(video, np.stack([cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in there_and_back]), C23)
     root, faces = folder / "stills", {}
+    kinds = RECIPE[config.dataset_type].reconstructed_by(config)
     _lay_out(root, list(islice(cycle(pictures), scale.faces)))
     for encoding in ENCODINGS:
         data, stored = folder / encoding, profile.model_copy(update={"encoding": encoding})
         preprocess(load_config(DatasetConfig, DATASET), root, data, stored, predictor)
+        if kinds:
+            reconstruct(data, DATASET, [_stand_in(kind) for kind in kinds], profile=profile.name)
         with_landmark = config.with_landmark or RECIPE[config.dataset_type].needs_landmark
         faces[encoding] = open_faces(data, [DATASET], "train", profile=profile.name, with_landmark=with_landmark)
     return Material(scenes, video, faces, folder)
@@ -85,6 +94,12 @@ def _lay_out(root: Path, pictures: Sequence[Path]) -> None:
         frame = root / video / "000.jpg"
         frame.parent.mkdir(parents=True)
         shutil.copy(picture, frame)
+
+
+def _stand_in(kind: str) -> Reconstructor:
+    """A face reduced and enlarged, without a network: training reads what is stored, whatever made it."""
+    model = ReconstructionModel("reduced and enlarged", hashlib.sha256().hexdigest(), is_substitute=True)
+    return Reconstructor(kind, model, partial(enlarge, lambda reduced: reduced, scale=REDUCED))
 
 
 def _scene(person: Portrait, height: int, count: int) -> list[Image]:

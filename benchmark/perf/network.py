@@ -2,9 +2,10 @@
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from benchmark.perf.parts import Call, names_of, record_calls
+from benchmark.perf.parts import Call, by_part, record_calls
 from benchmark.perf.stage import Measured, Scale, Stage, medians, timed, wait_for
 from config.errors import InputError
 from config.processes import ALONE
 from config.schema import DetectorConfig
 from detectors import build_detector
-from detectors.base import AbstractDetector, DataDict
+from detectors.base import AbstractDetector, DataDict, FitContext
 from evaluation.prediction import inference
 from preprocessing.samples import FaceSet
 from training.checkpoint import RunFolder
@@ -64,11 +65,11 @@ class Setting:
 
 
 def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Stage]:
-    """The loader, a training step on a batch that is there already, and training's own loop over both.
+    """The loader, a training step on a batch that is there already, each of its parts, and training's own loop.
 
-    The loop is `training.trainer.Run.train_epoch`, as `assay train` runs it, in its last epoch, when a method has
-    warmed up. All take turns, and each is timed from the end of its first batch or step, so that neither the start of
-    processes nor an empty queue counts.
+    The loop over both is `training.trainer.Run.train_epoch`, as `assay train` runs it, in its last epoch, when a method
+    has warmed up. All take turns, and each is timed from the end of its first batch or step, so that neither the start
+    of processes nor an empty queue counts.
 
     Args:
         setting: what is trained.
@@ -83,7 +84,7 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
     batches = max(steps, scale.batches * processes) + 1
     # Enough also for a recipe that goes over one class alone.
     clock = _Clock(device)
-    run = Run(detector, repeated(faces, 2 * batches * size), config, RunFolder(folder), device, ALONE, clock)
+    run = _Run(detector, repeated(faces, 2 * batches * size), config, RunFolder(folder), device, ALONE, clock)
     detector.on_epoch_start(config.nEpochs - 1)
     recipe, in_epoch = run.loader.sampler.recipe, len(run.loader)
     calls = record_calls(detector, partial(run.stepper.step, [batch]))
@@ -105,12 +106,13 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
         run.train_epoch(NoJournal(), log_every=50, save_seconds=float("inf"))
         return clock.seconds / (steps * size)
 
-    ways = _ways_of_a_step(run.stepper, batch, calls)
+    ways, parts = _ways_of_a_step(run.stepper, batch, calls), _ways_of_parts(run.stepper, calls)
     found = medians(
         {
             "load": load,
             "load alone": after_the_first(load_alone, 1, len(shown) * recipe.members * processes, device),
             **{name: after_the_first(way, steps, size, device) for name, way in ways.items()},
+            **{f"part {name}": after_the_first(part, steps, size, device) for name, part in parts.items()},
             "loop": loop,
         },
         scale,
@@ -119,12 +121,13 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
     processes_used = f"{config.workers} process{'' if config.workers == 1 else 'es'}"
     one = "one process reads, augments and converts, without batches" + (f", over {processes}" if processes > 1 else "")
     passes = "forward and backward pass alone, without optimiser and metrics"
-    parts = f"forward and backward pass of each part alone, and the optimiser: {names_of(calls)}"
+    shares = ", ".join(f"{name} {1000 * found[f'part {name}']:.3f} ms" for name in parts)
+    alone = f"forward and backward pass of each part alone, and the optimiser: {shares}"
     slower, slowest = "the slower of loader and train step, each alone", max(found["load"], found["step"])
     return [
         Stage("load", processes_used, "samples", (batches - 1) * size, found["load"], one, found["load alone"]),
         Stage("train step", network, "images", items, found["step"], passes, found["pass"]),
-        Stage("train step by parts", network, "images", items, found["step"], parts, found["parts"]),
+        Stage("train step by parts", network, "images", items, found["step"], alone, found["parts"]),
         Stage("load + train step", network, "images", items, found["loop"], slower, slowest),
     ]
 
@@ -144,6 +147,47 @@ def _ways_of_a_step(stepper: Stepper, batch: DataDict, calls: Sequence[Call]) ->
         stepper.optimizer.zero_grad()
 
     return {"step": partial(stepper.step, [batch]), "pass": pass_alone, "parts": parts_alone}
+
+
+def _ways_of_parts(stepper: Stepper, calls: Sequence[Call]) -> dict[str, Work]:
+    """Each part by itself, by its name and how often it was used."""
+
+    def part_alone(uses: Sequence[Call]) -> None:
+        for call in uses:
+            call.again()
+        stepper.optimizer.zero_grad()
+
+    return {name: partial(part_alone, uses) for name, uses in by_part(calls).items()}
+
+
+def measure_looking(setting: Setting) -> list[Stage]:
+    """What a method computes of the batches that it looks at before training, which are there already.
+
+    No stage if it looks at none.
+    """
+    detector, device = setting.detector(), setting.device
+    batch = to_device(setting.batch(detector), device)
+    looks = 0
+
+    def batches(epoch: int = 0) -> list[DataDict]:
+        nonlocal looks
+        looks += 1
+        return [batch]
+
+    def prepared(number: int) -> float:
+        fresh = copy.deepcopy(detector)  # which the hook may change
+        context = FitContext(device, setting.config.nEpochs, batches, torch.Generator())
+        return timed(lambda _: fresh.on_fit_start(context), 1, device)(number)
+
+    prepared(0)
+    if not looks:
+        return []
+    passes, images = looks, looks * setting.config.train_batchSize
+    score = _forward(copy.deepcopy(detector).eval(), batch["image"], device, "fp32")
+    ways = {"look": prepared, "score": timed(partial(_repeat, score, passes), 1, device)}
+    found = {name: seconds / images for name, seconds in medians(ways, setting.scale).items()}
+    floor = "the same images scored, in fp32 and channels_last"
+    return [Stage("look before training", setting.network, "images", images, found["look"], floor, found["score"])]
 
 
 def measure_scoring(setting: Setting) -> list[Stage]:
@@ -241,6 +285,13 @@ def repeated(faces: FaceSet, length: int) -> FaceSet:
     """A set of so many faces, the given ones over and over."""
     rows = pd.concat([faces.rows] * -(-length // len(faces)), ignore_index=True)
     return FaceSet(rows[:length], with_landmark=faces.with_landmark)
+
+
+class _Run(Run):
+    """Training's own, but for what a method looks at before: a batch of each pass, since `measure_looking` times it."""
+
+    def all_batches(self, epoch: int = 0) -> Iterator[DataDict]:
+        return islice(super().all_batches(epoch), 1)
 
 
 class _Clock(Display):

@@ -4,7 +4,7 @@ A part is a direct child module of the detector, or a member of a list or dict o
 within itself, or has another part do, is its own, so that nothing is counted twice.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -69,10 +69,12 @@ def record_calls(detector: AbstractDetector, work: Callable[[], object]) -> list
     return calls
 
 
-def names_of(calls: Sequence[Call]) -> str:
-    """The parts in the order of their first use, with how often each was used: "backbone.features, head (2)"."""
-    times = Counter(call.part for call in calls)
-    return ", ".join(part if count == 1 else f"{part} ({count})" for part, count in times.items())
+def by_part(calls: Sequence[Call]) -> dict[str, list[Call]]:
+    """The calls of each part, in the order of their first use; how often it was used stands behind it: "head (2)"."""
+    found: dict[str, list[Call]] = defaultdict(list)
+    for call in calls:
+        found[call.part].append(call)
+    return {name if len(uses) == 1 else f"{name} ({len(uses)})": uses for name, uses in found.items()}
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from benchmark.loading import device_named, loaders
 from benchmark.perf.faces import measure_decoding, measure_search
 from benchmark.perf.fakes import measure_fakes
 from benchmark.perf.material import make_material
-from benchmark.perf.network import Setting, measure_compiled, measure_scoring, measure_training
+from benchmark.perf.network import Setting, measure_compiled, measure_looking, measure_scoring, measure_training
 from benchmark.perf.perturbed import measure_perturbed
 from benchmark.perf.samples import measure_batches, measure_samples
 from benchmark.perf.scores import measure_metrics
@@ -181,6 +181,7 @@ def run_perf(
             partial(measure_samples, material.faces["png"], config, folder, scale),
             partial(measure_batches, material.faces, config, scale),
             partial(measure_fakes, material.faces["png"], scale),
+            partial(measure_looking, setting),
             partial(measure_training, setting, material.faces["png"], folder / "run"),
             partial(measure_scoring, setting),
             partial(measure_perturbed, setting, material.faces["png"], folder),

@@ -2,16 +2,25 @@
 
 import json
 import math
+import re
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import benchmark.perf.stage
+from benchmark.perf.material import make_material
+from benchmark.perf.network import Setting, measure_looking, measure_training
 from benchmark.perf.run import Machine, Measurements
 from benchmark.perf.stage import Scale, Stage, medians, timed
 from config.errors import InputError
+from config.load import load_config
+from config.schema import DetectorConfig, Profile
 from evaluation.scores import environment
+from preprocessing.landmarks import find_predictor
+from preprocessing.reconstruction.stored import KINDS
 
 TINY = Scale(
     rounds=1, batch=2, heights=(360,), scene=3, video=9, faces=8, batches=2, block=0.0, scores=640, resamples=5
@@ -63,11 +72,37 @@ def test_every_stage_has_a_time_and_a_floor(assay, tmp_path: Path, monkeypatch: 
     assert "JPEG to batch, 64 px: recipe is" in answer.out
     assert "prodet, 4 x 64 px" in answer.out  # a batch of 2 has no room for a quadruplet
     assert "train step by parts, floor: " in answer.out
-    assert "optimiser: backbone.features, adjust_feature, " in answer.out
+    assert re.search(r"optimiser: backbone\.features \d+\.\d{3} ms, adjust_feature \d+\.\d{3} ms, ", answer.out)
     assert measured.device == "cpu"
     assert measured.machine.cpu
     assert "torch" in measured.machine.environment.packages
     assert not list(tmp_path.glob("assay-perf-*"))
+
+
+def test_reconstructions_are_made_up_and_what_comes_before_training_is_timed_alone(tmp_path: Path):
+    light = ["backbone_name=efficientnet_lite0", "pretrained=null", "resolution=64", "options.passes=2"]
+    config = load_config(DetectorConfig, "fia_usa", light).model_copy(update={"train_batchSize": 4, "workers": 0})
+    material = make_material(tmp_path, config, load_config(Profile, "dfb"), find_predictor(environ={}), TINY)
+    for faces in material.faces.values():
+        assert list(faces.whole_reconstructions(KINDS)) == list(KINDS)
+        real = np.flatnonzero(faces.labels == 0)[0]
+        made, face = faces.reconstruction(real, "autoencoder"), faces.read(real).image
+        assert made.shape == face.shape
+        assert (made != face).any()
+    setting = Setting(config, torch.device("cpu"), TINY)
+    (looked,) = measure_looking(setting)
+    assert (looked.name, looked.items) == ("look before training", 2 * 4)
+    stages = {one.name: one for one in measure_training(setting, material.faces["png"], tmp_path / "run")}
+    assert list(stages) == TRAINING
+    used = re.findall(r"(\S+) \(2\) \d+\.\d{3} ms", stages["train step by parts"].floor)
+    assert used == ["backbone.stages", "pyramid", "backbone.pool", "last_layer", "loss_func"], (
+        "SAM goes twice through all"
+    )
+
+
+def test_what_looks_at_nothing_before_training_has_no_such_stage():
+    config = load_config(DetectorConfig, "efficientnet_lite0", ["pretrained=null", "resolution=32"])
+    assert measure_looking(Setting(config.model_copy(update={"train_batchSize": 2}), torch.device("cpu"), TINY)) == []
 
 
 def test_a_made_up_manifest_is_measured_alone(assay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

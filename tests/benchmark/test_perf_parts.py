@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.perf.parts import Call, names_of, record_calls
+from benchmark.perf.parts import Call, by_part, record_calls
 from config.load import load_config
 from config.schema import DetectorConfig
 from detectors import build_detector
@@ -127,13 +127,15 @@ def test_each_use_of_a_part_is_recorded_once_with_what_it_was_given():
         ("whole", []),
         ("loss_func", [(SIZE, 2), (SIZE,)]),
     ]
-    assert names_of(calls) == "backbone.features, maps, teacher, heads.0 (2), heads.1, whole, loss_func"
-    by_part = {call.part: call for call in calls}
-    assert by_part["maps"].keywords == {"factor": 0.5}
-    assert by_part["whole"].arguments[0]["mean"].requires_grad
-    assert not by_part["backbone.features"].arguments[0].requires_grad
-    assert not by_part["teacher"].with_gradients
-    assert {part: len(call.gradients) for part, call in by_part.items()} == {
+    parts = by_part(calls)
+    assert ", ".join(parts) == "backbone.features, maps, teacher, heads.0 (2), heads.1, whole, loss_func"
+    assert parts["heads.0 (2)"] == [calls[3], calls[5]]
+    last = {call.part: call for call in calls}
+    assert last["maps"].keywords == {"factor": 0.5}
+    assert last["whole"].arguments[0]["mean"].requires_grad
+    assert not last["backbone.features"].arguments[0].requires_grad
+    assert not last["teacher"].with_gradients
+    assert {part: len(call.gradients) for part, call in last.items()} == {
         "backbone.features": 1, "maps": 2, "teacher": 0, "heads.0": 1, "heads.1": 1, "whole": 1, "loss_func": 1
     }  # fmt: skip
 
@@ -188,8 +190,8 @@ def test_the_type_that_autocast_computed_in_is_kept():
 
     calls = record_calls(detector, work)
     assert {call.autocast for call in calls} == {("cpu", torch.bfloat16)}
-    by_part = {call.part: call for call in calls}
-    assert by_part["maps"].gradients[1].dtype == torch.bfloat16
+    last = {call.part: call for call in calls}
+    assert last["maps"].gradients[1].dtype == torch.bfloat16
     expected = gradients(detector)
     for call in calls:
         call.again()
@@ -225,7 +227,7 @@ def test_stages_and_the_feature_map_of_them_are_parts(backbone: str):
 
 def check_sum_of_parts(detector: AbstractDetector, size: int, parts: str) -> None:
     calls, expected = recorded(detector, size)
-    assert names_of(calls) == parts
+    assert ", ".join(by_part(calls)) == parts
     torch.manual_seed(0)
     for call in calls:
         call.again()
