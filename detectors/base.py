@@ -159,6 +159,11 @@ class AbstractDetector(nn.Module):
             batch["mask"] = torch.rand(batch_size, 1, size, size, generator=generator)
         return batch
 
+    @property
+    def passes_before_training(self) -> int:
+        """How many passes over the training batches `on_fit_start` makes in a new run, forward alone."""
+        return 0
+
     def on_fit_start(self, context: FitContext) -> None:
         """Called before the optimiser and DDP exist; may change the network."""
 

@@ -31,11 +31,13 @@ class Case:
         config: what it was built from.
         detector: the detector, on the CPU.
         batch: an example batch of at least 4 images.
+        passes: over the training batches, that `on_fit_start` has begun.
     """
 
     config: DetectorConfig
     detector: AbstractDetector
     batch: dict[str, Tensor]
+    passes: int
 
     @classmethod
     def of(cls, config: DetectorConfig, batch_size: int = 4) -> "Case":
@@ -47,10 +49,17 @@ class Case:
         detector = build_detector(config, pretrained=False)
         generator = torch.Generator().manual_seed(config.manualSeed)
         batch = detector.example_batch(batch_size, generator)
-        detector.on_fit_start(FitContext(torch.device("cpu"), 1, lambda epoch=0: [batch], generator))
+        passes: list[int] = []
+
+        def batches(epoch: int = 0) -> list[dict[str, Tensor]]:
+            passes.append(epoch)
+            return [batch]
+
+        detector.on_fit_start(FitContext(torch.device("cpu"), 1, batches, generator))
+        begun = len(passes)
         detector.on_epoch_start(0)
         _settle_batch_norms(detector, batch)
-        return cls(config, detector, batch)
+        return cls(config, detector, batch, begun)
 
 
 def check_detector(config: DetectorConfig, batch_size: int = 4) -> None:
@@ -67,6 +76,12 @@ def check_detector(config: DetectorConfig, batch_size: int = 4) -> None:
     case = Case.of(config, batch_size)
     for check in CHECKS:
         check(case)
+
+
+def preparation(case: Case) -> None:
+    """`on_fit_start` makes as many passes over the training batches as the detector says."""
+    said = case.detector.passes_before_training
+    _require(case.passes == said, f"on_fit_start makes {case.passes} passes, but passes_before_training is {said}")
 
 
 def training_step(case: Case) -> None:
@@ -154,6 +169,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     independence,
     round_trip,
     mixed_precision,
+    preparation,
     training_step,
 )
 

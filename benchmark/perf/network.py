@@ -166,26 +166,20 @@ def measure_looking(setting: Setting) -> list[Stage]:
     No stage if it looks at none.
     """
     detector, device = setting.detector(), setting.device
+    passes = detector.passes_before_training
+    if not passes:
+        return []
     batch = to_device(setting.batch(detector), device)
-    looks = 0
-
-    def batches(epoch: int = 0) -> list[DataDict]:
-        nonlocal looks
-        looks += 1
-        return [batch]
+    images = passes * setting.config.train_batchSize
+    context = FitContext(device, setting.config.nEpochs, lambda epoch=0: [batch], torch.Generator())
 
     def prepared(number: int) -> float:
         fresh = copy.deepcopy(detector)  # which the hook may change
-        context = FitContext(device, setting.config.nEpochs, batches, torch.Generator())
-        return timed(lambda _: fresh.on_fit_start(context), 1, device)(number)
+        return timed(lambda _: fresh.on_fit_start(context), images, device)(number)
 
-    prepared(0)
-    if not looks:
-        return []
-    passes, images = looks, looks * setting.config.train_batchSize
     score = _forward(copy.deepcopy(detector).eval(), batch["image"], device, "fp32")
-    ways = {"look": prepared, "score": timed(partial(_repeat, score, passes), 1, device)}
-    found = {name: seconds / images for name, seconds in medians(ways, setting.scale).items()}
+    ways = {"look": prepared, "score": timed(partial(_repeat, score, passes), images, device)}
+    found = medians(ways, setting.scale)
     floor = "the same images scored, in fp32 and channels_last"
     return [Stage("look before training", setting.network, "images", images, found["look"], floor, found["score"])]
 

@@ -26,10 +26,17 @@ CPU_BATCH = 2  # images: enough to tell on a CPU, where more of a large network 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds that a network takes for one image: of training, and of scoring."""
+    """What a network takes for one image, and how often it sees all of them before training.
+
+    Attributes:
+        training: seconds of a step for an image.
+        scoring: seconds of a forward pass for an image.
+        passes: over the images of an epoch, forward alone, before the first step.
+    """
 
     training: float
     scoring: float
+    passes: int = 0
 
 
 @dataclass(slots=True)
@@ -61,7 +68,8 @@ class Costs:
         if trained is None or scored is None:
             return None
         pace = self._pace(config)
-        return trained * pace.training + scored * pace.scoring
+        looked_at = pace.passes * trained / config.nEpochs
+        return trained * pace.training + (looked_at + scored) * pace.scoring
 
     @property
     def name(self) -> str:
@@ -113,7 +121,7 @@ def measure_pace(config: DetectorConfig, device: torch.device) -> Pace:
         with inference(device, "fp32"):
             detector({"image": batch["image"]}, inference=True)
 
-    return Pace(training / size, _timed(score, device) / size)
+    return Pace(training / size, _timed(score, device) / size, detector.passes_before_training)
 
 
 def _timed(work: Callable[[], object], device: torch.device) -> float:

@@ -95,6 +95,11 @@ class FIAUSA(AbstractDetector):
             self.last_layer = nn.Linear(width * (len(channels) if options.head == "all_levels" else 1), 2)
         self._group = ALONE
 
+    @property
+    def passes_before_training(self) -> int:
+        """Those that AFFS measures channels by."""
+        return self.options.passes if self.options.affs else 0
+
     def on_fit_start(self, context: FitContext) -> None:
         """Choose the channels, unless an interrupted run goes on with those that it has chosen."""
         self._group = context.group
@@ -193,7 +198,7 @@ class FIAUSA(AbstractDetector):
         was_training = self.training
         self.eval()
         errors = ChannelErrors(self.options.difference)
-        for number in range(self.options.passes):
+        for number in range(self.passes_before_training):
             for batch in batches(number):
                 pairs = [halves(one) for one in self.backbone.stages(batch["image"])]
                 _, mask = halves(batch["mask"])

@@ -165,6 +165,21 @@ def test_inference_may_use_the_image_alone(tiny_config):
         conformance.prediction(Case.of(tiny_config(NeedsLabels)))
 
 
+class LooksTwice(Tiny):
+    """Makes two passes over the batches before training, and says that it is one."""
+
+    passes_before_training = 1
+
+    def on_fit_start(self, context: FitContext) -> None:
+        for _ in range(2):
+            assert list(context.batches())
+
+
+def test_passes_before_training_are_as_many_as_a_detector_says(tiny_config):
+    with pytest.raises(ConformanceError, match="on_fit_start makes 2 passes, but passes_before_training is 1"):
+        conformance.check_detector(tiny_config(LooksTwice))
+
+
 def test_hooks_come_before_the_checks_in_the_loops_order(tiny_config):
     calls = []
 

@@ -224,10 +224,15 @@ def test_costs_are_images_times_pace(tmp_path: Path, monkeypatch: pytest.MonkeyP
     plan = plan_suite("mine", suite_of(columns=columns), tmp_path, tmp_path)
     train, clean, perturbed = plan.trained[0].cells
     costs, epochs = Costs("cpu"), train.config.nEpochs
-    assert costs.seconds(train) == epochs * 32 * (5 * 720 * 0.5 + 5 * 140 * 0.25)
+    trained = epochs * 32 * (5 * 720 * 0.5 + 5 * 140 * 0.25)
+    assert costs.seconds(train) == trained
     assert costs.seconds(clean) == 32 * 5 * 140 * 0.25
     assert perturbed.perturb is not None
     assert costs.seconds(perturbed) == 32 * 5 * 140 * 0.25 * len(perturbed.perturb.variants)
+    monkeypatch.setattr("benchmark.suites.cost.measure_pace", lambda config, device: Pace(0.5, 0.25, passes=2))
+    looking = Costs("cpu")
+    assert looking.seconds(train) == trained + 2 * 32 * 5 * 720 * 0.25, "forward alone, over the images of an epoch"
+    assert looking.seconds(clean) == costs.seconds(clean)
     write_ffpp(tmp_path)
     there = plan_suite("mine", suite_of(columns=columns), tmp_path, tmp_path).trained[0].cells[1]
     assert costs.seconds(there) == (there.rows["skip"] == "").sum() * 0.25
