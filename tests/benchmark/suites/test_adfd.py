@@ -16,31 +16,12 @@ from config.row import SweptRow
 from config.schema import DetectorConfig
 from config.suite import SuiteConfig
 from preprocessing.views import load_suite
+from tests.benchmark.suites.rows import changes, configs
 from training.pseudofakes.masks import hull_mask, lal_mask
 
 SUITES = [name for name in config_names(SuiteConfig) if name.startswith("adfd")]
 SETS = {"FF++": "FaceForensics++", "CDF": "Celeb-DF-v2", "DFDC": "DFDC", "DFDCP": "DFDCP", "FFIW": "FFIW"}
 OTHERS = {heading: name for heading, name in SETS.items() if heading != "FF++"}
-
-
-def configs(name: str) -> dict[str, DetectorConfig]:
-    """What each row of a suite trains."""
-    suite = load_config(SuiteConfig, name)
-    return {row.name: load_config(DetectorConfig, row.detector, row.overrides(suite.train)) for row in suite.rows}
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys as dotted ones."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return found
-
-
-def changes(config: DetectorConfig, plain: DetectorConfig) -> dict[str, Any]:
-    """What of a configuration another one has not, or with another value."""
-    found, known = (flat(one.model_dump(mode="json")) for one in (config, plain))
-    return {key: value for key, value in found.items() if key not in known or known[key] != value}
 
 
 @pytest.mark.parametrize("name", SUITES)

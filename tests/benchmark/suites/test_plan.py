@@ -1,9 +1,12 @@
 """What a suite is made of, what decides a cell's address, and what stands in for its data sets on the demo."""
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from benchmark.demo.prepare import reconstruct_demo
 from benchmark.suites.cells import Address
 from benchmark.suites.columns import measured_columns
 from benchmark.suites.cost import Costs, Pace
@@ -12,6 +15,7 @@ from benchmark.suites.stand_ins import OTHER, SOURCE, on_the_demo
 from benchmark.suites.table import suite_table
 from config.errors import InputError
 from config.load import config_names, load_config, validate
+from config.schema import DetectorConfig
 from config.suite import SuiteColumns, SuiteConfig
 from detectors import DETECTOR
 from preprocessing.manifest import manifest_meta, read_manifest, write_manifest
@@ -57,11 +61,13 @@ def test_shipped_suites_can_be_planned(name: str, tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def demo_like(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few faces of each of the demo's data sets."""
+    """A few faces of each of the demo's data sets, with the reconstructions that FIA-USA's fakes are made of."""
     data = tmp_path_factory.mktemp("demo_like")
-    for name in (SOURCE, OTHER):
-        for profile in ("dfb", "sbi"):
+    for profile in ("dfb", "sbi"):
+        for name in (SOURCE, OTHER):
             write_ffpp(data, dataset=name, profile=profile)
+        configs = [load_config(DetectorConfig, "fia_usa")]
+        reconstruct_demo(configs, data, profile, "cpu", Console(file=io.StringIO()))
     return data
 
 

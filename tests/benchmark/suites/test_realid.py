@@ -9,18 +9,12 @@ from benchmark.listing import names
 from benchmark.suites.plan import plan_suite
 from config.load import config_names, load_config
 from config.row import SweptRow
-from config.schema import DetectorConfig
 from config.suite import SuiteConfig
 from detectors.realid.detector import RealIDOptions
+from tests.benchmark.suites.rows import configs
 
 LITERAL = [name for name in config_names(SuiteConfig) if name.startswith("realid") and not name.endswith("_sbi")]
 WEIGHTS = {"λ1": "diversity_weight", "λ2": "distinction_weight", "λ3": "regulariser_weight"}
-
-
-def configs(name: str) -> dict[str, DetectorConfig]:
-    """What each row of a suite trains."""
-    suite = load_config(SuiteConfig, name)
-    return {row.name: load_config(DetectorConfig, row.detector, row.overrides(suite.train)) for row in suite.rows}
 
 
 def options(name: str) -> dict[str, RealIDOptions]:
