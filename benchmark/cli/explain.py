@@ -89,6 +89,56 @@ def masks(
 
 
 @app.command()
+def affs(
+    weights: Annotated[list[Path], typer.Argument(help="Run folders, or weights (.safetensors, .pth), of FIA-USA.")],
+    pseudofake: Annotated[str, typer.Option(help="Composition of the fakes (assay list pseudofakes).")] = "fia_usa",
+    faces: Annotated[Path | None, typer.Option(help="Your own photographs instead of the embedded stills.")] = None,
+    train: Annotated[str | None, typer.Option(help="Instead, faces of this preprocessed data set.")] = None,
+    data: Data = Path("data"),
+    profile: Profile = "dfb",
+    out: Picture = Path("affs.png"),
+    rows: Annotated[int, typer.Option(min=1, help="Pairs of a real face and a fake.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the fakes.")] = 0,
+    stage: Annotated[int, typer.Option(min=2, max=5, help="Of the backbone: 2 at stride 4, 5 at stride 32.")] = 2,
+    best: Annotated[int, typer.Option(min=1, help="Channels with the smallest errors.")] = 14,
+    worst: Annotated[int, typer.Option(min=0, help="Channels with the largest.")] = 4,
+    overrides: Assignments = None,
+    landmarks: Landmarks = None,
+    device: Device = "auto",
+) -> None:
+    """FIA-USA's channels by how much their change looks like the mask, and which are kept; numbers also as CSV."""
+    from benchmark.explain.affs import rank_channels
+    from benchmark.explain.pseudofakes import open_material
+    from benchmark.explain.show import show
+    from evaluation.plots.style import check_form
+
+    check_form(out)
+    material = open_material(
+        [pseudofake],
+        faces=faces,
+        data=data,
+        train=train,
+        profile=profile,
+        landmarks=landmarks,
+        rows=rows,
+        overrides=(),
+        device=device,
+    )
+    sheet = rank_channels(
+        weights,
+        material,
+        rows=rows,
+        seed=seed,
+        stage=stage,
+        best=best,
+        worst=worst,
+        overrides=overrides or (),
+        device=device,
+    )
+    show(sheet.figure(), out, [sheet.table()], make_console(), numbers=out.with_suffix(".csv"))
+
+
+@app.command()
 def cam(
     weights: Annotated[list[Path], typer.Argument(help="Run folders, or weights (.safetensors, .pth), to compare.")],
     test: Annotated[str, typer.Option(help="Data set whose faces are shown.")],
