@@ -81,4 +81,4 @@ def test_the_settings_are_the_papers(name: str):
     assert (config.optimizer.type, sam.lr, sam.momentum, sam.rho, sam.weight_decay) == ("sam", 0.001, 0.9, 0.05, 0)
     assert (config.lr_scheduler, config.accumulate, config.compression) == ("linear", 1, "raw")
     assert (config.mean, config.std) == ((0, 0, 0), (1, 1, 1))
-    assert (config.dataset_type, config.backbone_name) == ("real_with_pseudofake", "efficientnetb4")
+    assert (config.dataset_type, config.backbone_name) == ("real_with_pseudofake", "efficientnetb4_standard")
