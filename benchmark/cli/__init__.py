@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli import data, explain, runs, suites, tables, whole
+from benchmark.cli import data, explain, leaderboard, runs, suites, tables, whole
 from config.errors import InputError
 from config.memory import keep_freed_memory
 
@@ -29,6 +29,7 @@ for command in (
     suites.reproduce,
     tables.table,
     tables.compare,
+    tables.published,
     tables.report,
     whole.perf,
     whole.demo,
@@ -36,6 +37,7 @@ for command in (
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(explain.app, name="explain")
+app.add_typer(leaderboard.app, name="leaderboard")
 
 
 def main() -> None:

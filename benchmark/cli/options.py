@@ -32,6 +32,8 @@ DetectorFile = Annotated[
     Path | None,
     typer.Option("--detector-file", help="YuNet (.onnx) or RetinaFace (.pth) for boxes of loose crops; default: dlib."),
 ]
+Picture = Annotated[Path, typer.Option(help="The picture: .png, .jpg or .svg.")]
+Profile = Annotated[str, typer.Option(help="Preprocessing profile.")]
 Landmarks = Annotated[Path | None, typer.Option(help="81-point dlib predictor; default: $ASSAY_LANDMARKS, else ours.")]
 
 
@@ -55,7 +57,7 @@ def make_console(quiet: bool = False, stderr: bool = False) -> Console:
 
 def load_plugins(paths: list[Path] | None) -> None:
     """Import the user's plugin files, whose decorators register what they bring."""
-    from config.registry import load_plugin
+    from benchmark.plugins import load_plugin
 
     for path in paths or ():
         load_plugin(path)

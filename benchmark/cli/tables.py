@@ -39,10 +39,10 @@ def table(
     seed: BootstrapSeed = 0,
     form: Form = Format.md,
 ) -> None:
-    """One leaderboard of score tables: a row for each run, a column for each test set, or for each perturbation."""
-    from benchmark.leaderboard import leaderboard
+    """One metric of score tables: a row for each run, a column for each test set, or for each perturbation."""
     from benchmark.robustness_tables import robustness_tables
-    from benchmark.seeds import leaderboard_over_seeds
+    from benchmark.score_tables import runs_table
+    from benchmark.seeds import runs_table_over_seeds
     from evaluation.render import FORMATS
 
     if intervals and over_seeds:
@@ -59,9 +59,9 @@ def table(
         typer.echo("\n".join(FORMATS[form.value](table) for table in drawn_tables), nl=False)
         return
     if over_seeds:
-        drawn = leaderboard_over_seeds(scores, metric, threshold_on=on)
+        drawn = runs_table_over_seeds(scores, metric, threshold_on=on)
     else:
-        drawn = leaderboard(scores, metric, intervals=intervals, threshold_on=on, resamples=resamples, seed=seed)
+        drawn = runs_table(scores, metric, intervals=intervals, threshold_on=on, resamples=resamples, seed=seed)
     typer.echo(FORMATS[form.value](drawn), nl=False)
 
 
@@ -74,11 +74,37 @@ def compare(
     form: Form = Format.md,
 ) -> None:
     """Two detectors on the same samples: the difference of their AUCs, its interval and p-values."""
-    from benchmark.leaderboard import comparison_table
+    from benchmark.score_tables import comparison_table
     from evaluation.render import FORMATS
 
     drawn = comparison_table(first, second, metric, resamples=resamples, seed=seed)
     typer.echo(FORMATS[form.value](drawn), nl=False)
+
+
+def published(
+    source: Annotated[str | None, typer.Argument(help="A source, such as prodet; without one, all are listed.")] = None,
+    table: Annotated[str | None, typer.Argument(help="One of its tables, such as 'Table 1'; default: all.")] = None,
+    averages: Annotated[
+        bool, typer.Option("--averages", help="As CSV: all printed means, with what their figures give.")
+    ] = False,
+    form: Form = Format.md,
+) -> None:
+    """Figures as papers print them, which stand beside those of `assay reproduce`."""
+    from benchmark.published import listing, published_table, published_tables
+    from evaluation.published import averages_csv, read_source
+    from evaluation.render import FORMATS
+
+    if averages and source:
+        raise InputError("--averages is of all sources: leave out which")
+    if averages:
+        typer.echo(averages_csv(), nl=False)
+    elif source is None:
+        for name, about in listing():
+            typer.echo(f"{name:20} {about}".rstrip())
+    else:
+        found = read_source(source)
+        shown = [published_table(found.table(table), found.citation)] if table else published_tables(found)
+        typer.echo("\n".join(map(FORMATS[form.value], shown)), nl=False)
 
 
 def report(
