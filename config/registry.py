@@ -1,6 +1,7 @@
 """One registry for all that is chosen by name: detectors, backbones, losses, batch recipes, layouts, perturbations."""
 
 import ast
+import builtins
 import importlib
 import importlib.util
 import inspect
@@ -8,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from config.errors import InputError, unknown
 
@@ -121,8 +122,12 @@ def _registers(node: ast.ClassDef | ast.FunctionDef, name: str) -> bool:
     return any(isinstance(value, ast.Constant) and value.value == name for value in values)
 
 
-def load_plugin(path: Path) -> None:
+def load_plugin(path: Path, importer: Callable[..., Any] | None = None) -> None:
     """Import a user's Python file, whose decorators then register what it brings.
+
+    Args:
+        path: the file.
+        importer: stands in for `__import__` in this file, also when its functions run.
 
     Raises:
         InputError: there is no such file, or it does not import.
@@ -135,6 +140,8 @@ def load_plugin(path: Path) -> None:
         raise InputError(f"--plugin: {path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    if importer is not None:
+        module.__dict__["__builtins__"] = vars(builtins) | {"__import__": importer}
     try:
         spec.loader.exec_module(module)
     except InputError:

@@ -31,15 +31,22 @@ class FrameCount(Schema):
 
 
 class Augmentation(Schema):
-    """`data_aug`: probabilities and ranges of DeepfakeBench's training augmentation (its abstract_dataset.py)."""
+    """`data_aug`: probabilities and ranges of DeepfakeBench's training augmentation (its abstract_dataset.py).
+
+    `blur_sigma` is a range of standard deviations in pixels, uniformly drawn; null draws kernel sizes of `blur_limit`.
+    This key, `colour_prob` and `jpeg_prob` are not DeepfakeBench's, which has both changes half of the time.
+    """
 
     flip_prob: Probability = 0.5
     rotate_prob: Probability = 0.5
     rotate_limit: tuple[float, float] = (-10, 10)
     blur_prob: Probability = 0.5
     blur_limit: tuple[int, int] = (3, 7)
+    blur_sigma: tuple[float, float] | None = None
+    colour_prob: Probability = 0.5
     brightness_limit: tuple[float, float] = (-0.1, 0.1)
     contrast_limit: tuple[float, float] = (-0.1, 0.1)
+    jpeg_prob: Probability = 0.5
     quality_lower: int = Field(40, ge=1, le=100)
     quality_upper: int = Field(100, ge=1, le=100)
 
@@ -53,7 +60,16 @@ class Augmentation(Schema):
                 raise ValueError(f"{name}: the lower bound {low} is above the upper bound {high}")
         if self.quality_lower > self.quality_upper:
             raise ValueError("quality_lower is above quality_upper")
+        if self.blur_sigma and not 0 <= self.blur_sigma[0] <= self.blur_sigma[1]:
+            raise ValueError(f"blur_sigma: expected the smallest and the largest, not {list(self.blur_sigma)}")
         return self
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The keys that decide what is done. Those younger than the first runs stand there if they say anything."""
+        younger = {"blur_sigma", "colour_prob", "jpeg_prob"}
+        older = self.model_dump(mode="json", exclude=younger)
+        return older | self.model_dump(mode="json", include=younger, exclude_defaults=True)
 
 
 class Adam(Schema):
@@ -251,7 +267,8 @@ class ClassConfig(Schema):
     """One class of a data set: where its media lie below the root, and what they are.
 
     `folder` is a path or several to choose from: the first that is there is taken, upper and lower case alike. In it
-    `{split}` stands for a split's folder and `{compression}` for a level. An `optional` class is not missed.
+    `{split}` stands for a split's folder and `{compression}` for a level. An `optional` class is not missed. `sources`
+    are other data sets whose videos the class shows, or was made from: who trained on these has seen them.
     """
 
     class_name: str
@@ -260,6 +277,7 @@ class ClassConfig(Schema):
     folder: str | list[str] = ""
     masks: str | None = None
     optional: bool = False
+    sources: list[str] = []
 
     @property
     def folders(self) -> list[str]:

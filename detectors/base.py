@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 import torch
@@ -39,6 +40,7 @@ class FitContext:
             `on_fit_start`, so that they change the network alike, and each has its own from then on.
         group: the processes that train together.
         is_resumed: whether an interrupted run goes on, whose parameters and buffers are put back after `on_fit_start`.
+        methods: names of the forgery methods that the batches' `label_spe` numbers from 1; empty without that entry.
     """
 
     device: torch.device
@@ -47,6 +49,7 @@ class FitContext:
     generator: torch.Generator
     group: Group = ALONE
     is_resumed: bool = False
+    methods: tuple[str, ...] = ()
 
 
 class AbstractDetector(nn.Module):
@@ -67,6 +70,7 @@ class AbstractDetector(nn.Module):
         version: raised when a change to the method changes its scores; it enters the address of every result.
         Options: schema of the method's own settings, the YAML's `options`.
         light: assignments to its configuration that make training cheap, which `assay demo` takes on a CPU.
+        needs_pretrained: whether it can only be built with the file that `pretrained` names, even for other weights.
         config: the configuration that it was built from.
         options: the settings, checked against `Options`.
         backbone: what `build_backbone` made.
@@ -76,6 +80,7 @@ class AbstractDetector(nn.Module):
     version: ClassVar[int] = 1
     Options: ClassVar[type[Schema]] = Schema
     light: ClassVar[tuple[str, ...]] = ()
+    needs_pretrained: ClassVar[bool] = False
 
     def __init__(self, config: DetectorConfig) -> None:
         """Build the network and the loss.
@@ -97,10 +102,19 @@ class AbstractDetector(nn.Module):
         """
         if config.backbone_config.num_classes < 2:
             raise InputError("backbone_config.num_classes: expected at least 2 (real and fake), not 1")
-        backbone = BACKBONE[config.backbone_name](config.backbone_config)
+        backbone = self.backbone_class(config.backbone_name)(config.backbone_config)
         if config.pretrained:
             backbone.initialise(config.pretrained)
         return backbone
+
+    @classmethod
+    def backbone_class(cls, name: str) -> type[Backbone]:
+        """The registered network of a name; a method may know others, of its own.
+
+        Raises:
+            InputError: unknown.
+        """
+        return BACKBONE[name]
 
     def build_loss(self, config: DetectorConfig) -> nn.Module:
         """The loss called `loss_func`.
@@ -158,6 +172,20 @@ class AbstractDetector(nn.Module):
         if self.config.with_mask:
             batch["mask"] = torch.rand(batch_size, 1, size, size, generator=generator)
         return batch
+
+    @classmethod
+    def imagenet_file(cls, config: DetectorConfig) -> Path | None:
+        """The file that `pretrained` names, if any; it need not be there.
+
+        Raises:
+            InputError: as for `Backbone.imagenet_file`.
+        """
+        return cls.backbone_class(config.backbone_name).imagenet_file(config.pretrained) if config.pretrained else None
+
+    @property
+    def initialisation(self) -> str:
+        """What the weights started from, for the record of a run."""
+        return self.backbone.initialisation
 
     @property
     def passes_before_training(self) -> int:

@@ -2,8 +2,16 @@
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def joined(maps: Sequence[Tensor]) -> Tensor:
+    """Maps (B, C, h, w) from fine to coarse, brought to the finest one's size bilinearly, as one of all channels."""
+    finest, *others = maps
+    size = finest.shape[-2:]
+    return torch.cat([finest, *(F.interpolate(other, size, mode="bilinear") for other in others)], 1)
 
 
 class TopDown(nn.Module):

@@ -99,7 +99,7 @@ SIGNATURES = (
         "meso4Incep_best.pth",
     ),
     Signature(
-        ("facexray",),
+        ("facexray_dfb",),
         1659,
         {"backbone.conv1.weight": (64, 3, 3, 3), "backbone.stage3.3.branches.1.0.conv2.weight": (96, 96, 3, 3)},
     ),

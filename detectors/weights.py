@@ -1,6 +1,5 @@
 """Weights on disk: safetensors written, safetensors and DeepfakeBench's .pth read, never a pickled object run."""
 
-import hashlib
 import json
 import pickle
 import warnings
@@ -13,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from config.errors import InputError
-from config.files import atomic_path
+from config.files import atomic_path, file_sha256
 from config.load import config_names, load_config, parse_config
 from config.schema import DetectorConfig
 from detectors import build_detector
@@ -79,14 +78,15 @@ def load_weights(detector: nn.Module, path: Path) -> dict[str, str]:
     name = config.model_name if isinstance(config, DetectorConfig) else type(detector).__name__
     complaint = f"{path} does not fit the detector '{name}'"
     own = in_names_of(detector.state_dict(), state)
-    if isinstance(config, DetectorConfig) and "config" in metadata and _shapes(own) == _shapes(detector.state_dict()):
+    fits = _shapes(own) == _shapes(detector.state_dict())
+    if isinstance(config, DetectorConfig) and "config" in metadata and fits:
         network = parse_config(DetectorConfig, metadata["config"]).backbone_name
         if network != config.backbone_name:
             raise InputError(f"{complaint}: its backbone_name is {network}, not {config.backbone_name}")
     try:
         load_state(detector, own, complaint)
     except InputError as error:
-        found = resemblance(state) or _set_otherwise(config, metadata)
+        found = "" if fits else resemblance(state) or _set_otherwise(config, metadata)
         raise InputError(f"{error}; {found}" if found else str(error)) from None
     return metadata
 
@@ -145,7 +145,8 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], complaint: str, k
         keep: prefixes of names that the file is not expected to have; these tensors stay as they are.
 
     Raises:
-        InputError: names are missing or unexpected, or shapes differ; the sentence counts them and shows one of each.
+        InputError: names are missing or unexpected, or shapes differ; the sentence counts them and shows one of each;
+            or the module refuses what the tensors say.
     """
     own = {key: tensor for key, tensor in module.state_dict().items() if not key.startswith(keep)}
     missing = [key for key in own if key not in state and not key.endswith(COUNTER)]
@@ -162,13 +163,15 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], complaint: str, k
         found.append(f"{len(reshaped)} of another shape ({shapes})")
     if found:
         raise InputError(f"{complaint}: {', '.join(found)}")
-    module.load_state_dict(dict(state), strict=False)
+    try:
+        module.load_state_dict(dict(state), strict=False)
+    except InputError as error:
+        raise InputError(f"{complaint}: {error}") from None
 
 
 def weights_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:

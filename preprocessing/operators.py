@@ -59,6 +59,11 @@ def gaussian_blur(image: Image, size: int) -> Image:
     return cv2.GaussianBlur(image, (size, size), 0)
 
 
+def gaussian_blur_of(image: Image, sigma: float) -> Image:
+    """Gaussian blur with a standard deviation of `sigma` pixels, cut off at 3 of them; 0 changes nothing."""
+    return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0 else image
+
+
 def median_blur(image: Image, size: int) -> Image:
     """The median of each channel over an odd square of `size` pixels; border pixels are repeated outwards."""
     return cv2.medianBlur(image, size)

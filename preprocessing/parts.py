@@ -1,8 +1,9 @@
 """Parts: names for selections of a data set's classes (FF-DF, FSAll_ff, DiFF-T2I), read from its manifest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from config.compression import without_level
 from config.errors import InputError, unknown
 from preprocessing.manifest import manifest_meta
 from preprocessing.pipeline import manifest_path
@@ -10,16 +11,18 @@ from preprocessing.pipeline import manifest_path
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the rows of a name are: a manifest, and which of its classes; None for all."""
+    """Where the rows of a name are: a manifest, which of its classes, and which level of compression; None for all."""
 
     manifest: Path
     classes: tuple[str, ...] | None = None
+    compression: str | None = None
 
 
 def find_source(data: Path, name: str, profile: str = "dfb") -> Source:
     """The manifest that holds a data set or a part of one.
 
-    A manifest of that name goes before a part of another; a part with its data set's own name narrows it.
+    A manifest of that name goes before a part of another; a part with its data set's own name narrows it. A name that
+    ends with a level of compression (`without_level`) narrows what it begins with.
 
     Raises:
         InputError: neither is preprocessed below `data`.
@@ -32,6 +35,9 @@ def find_source(data: Path, name: str, profile: str = "dfb") -> Source:
     for entry, parts in made.items():
         if name in parts:
             return Source(entry, tuple(parts[name]))
+    whole, level = without_level(name)
+    if level:
+        return replace(find_source(data, whole, profile), compression=level)
     names = {entry.stem for entry in made} | {part for parts in made.values() for part in parts}
     if names:
         raise InputError(f"{unknown('preprocessed data set', name, names)} (below {path.parent})")

@@ -35,7 +35,7 @@ def load_rows(
         dataset: name.
         split: train, val or test.
         profile: name of the preprocessing profile.
-        compression: only this level; None for all.
+        compression: only this level; None for all. A level in the data set's name goes before it.
         only: further conditions on the rows, as for read_manifest.
 
     Raises:
@@ -43,7 +43,7 @@ def load_rows(
             manifest is missing or was made in another way.
     """
     source = find_source(data, dataset, profile)
-    path = source.manifest
+    path, compression = source.manifest, source.compression or compression
     part: list[Filter] = [("class_name", "in", source.classes)] if source.classes else []
     chosen = [*part, ("split", "==", split)]
     if compression:

@@ -204,14 +204,15 @@ class FaceSet:
         """
         reals = np.flatnonzero(self.labels == 0).tolist() if kinds else []
         for kind in kinds:
-            lacking = [index for index in reals if not self._is_reconstructed(index, kind)]
+            lacking = [index for index in reals if not self.is_reconstructed(index, kind)]
             if lacking:
                 command = remedy(self._stores[self._columns.value("store", lacking[0])])
                 counted = f"{len(lacking)} of {len(reals)} real faces"
                 raise InputError(f"{counted} have no reconstruction by {kind}; make them with {command}")
         return self.reconstructions(kinds)
 
-    def _is_reconstructed(self, index: int, kind: str) -> bool:
+    def is_reconstructed(self, index: int, kind: str) -> bool:
+        """Whether the face at `index` has a stored reconstruction of a kind."""
         key, store = self.place(index)
         return store.has(reconstruction_key(key, kind))
 

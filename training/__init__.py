@@ -16,7 +16,9 @@ RECIPE: Registry[type[Recipe]] = Registry(
         "aligned_triplet": "training.fakes",
         "balanced": "training.recipes",
         "frames": "training.recipes",
+        "pair": "training.recipes",
         "real_with_pseudofake": "training.fakes",
+        "two_views": "training.recipes",
     },
     group="assay.recipes",
 )

@@ -16,8 +16,6 @@ from preprocessing.clips import Image
 from preprocessing.margins import mirrored
 from preprocessing.samples import Sample
 
-COLOUR_PROB = 0.5
-JPEG_PROB = 0.5
 HUE_LIMIT, SATURATION_LIMIT, VALUE_LIMIT = 20, 30, 20
 PCA_DEVIATION = 0.1
 
@@ -36,10 +34,10 @@ def augment(sample: Sample, settings: Augmentation, rng: np.random.Generator) ->
         sample = rotate(sample, rng.uniform(*settings.rotate_limit))
     image = sample.image
     if rng.random() < settings.blur_prob:
-        image = operators.gaussian_blur(image, _odd(rng.integers(*settings.blur_limit, endpoint=True)))
-    if rng.random() < COLOUR_PROB:
+        image = _blur(image, settings, rng)
+    if rng.random() < settings.colour_prob:
         image = _change_colour(image, settings, rng)
-    if rng.random() < JPEG_PROB:
+    if rng.random() < settings.jpeg_prob:
         quality = rng.integers(settings.quality_lower, settings.quality_upper, endpoint=True)
         image = operators.jpeg(image, int(quality))
     return replace(sample, image=image)
@@ -64,6 +62,12 @@ def rotate(sample: Sample, degrees: float) -> Sample:
         None if sample.landmark is None else operators.rotate_landmark(sample.landmark, degrees, height, width),
         None if sample.mask is None else operators.rotate(sample.mask, degrees, cv2.INTER_NEAREST),
     )
+
+
+def _blur(image: Image, settings: Augmentation, rng: np.random.Generator) -> Image:
+    if settings.blur_sigma:
+        return operators.gaussian_blur_of(image, rng.uniform(*settings.blur_sigma))
+    return operators.gaussian_blur(image, _odd(rng.integers(*settings.blur_limit, endpoint=True)))
 
 
 def _change_colour(image: Image, settings: Augmentation, rng: np.random.Generator) -> Image:

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import torch
 from torch import Tensor
 
 from config.errors import InputError
@@ -28,14 +27,23 @@ from preprocessing.samples import Sample
 from preprocessing.shared import SharedColumns
 from training import RECIPE
 from training.augment import flip, rotate
+from training.epoch import FAKE, REAL
 from training.pseudofakes.compose import Attributes, PseudoFake, make_pseudo_fake
 from training.pseudofakes.partners import Partners, PlacedFaces, find_partners, landmarks_of, partner_image
 from training.pseudofakes.transforms import Photometric, apply, cut_hole, draw_final
-from training.recipes import Indices, Recipe, TrainingFaces, TrainingSample, cut, network_sample
+from training.recipes import (
+    Indices,
+    Recipe,
+    TrainingFaces,
+    TrainingSample,
+    cut,
+    member_by_member,
+    network_sample,
+    stacked,
+)
 
 log = logging.getLogger(__name__)
 
-REAL, FAKE = 0, 1
 _UNTOUCHED = Attributes(blending=False, identity=False, generative=False)
 _DEEPFAKE = Attributes(blending=True, identity=True, generative=True)
 _NOBODY = -1
@@ -114,13 +122,11 @@ class SelfMade(Recipe):
         members = self.make(index, is_flipped, rng)
         final = draw_final(self.settings.final, rng) if self.config.use_data_augmentation else Photometric()
         margins = rng.uniform(*self.config.margins.train, 4).tolist()
-        samples = [self._finished(member, final, margins) for member in members]
-        return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
+        return stacked([self._finished(member, final, margins) for member in members])
 
     def collate(self, samples: Sequence[TrainingSample]) -> dict[str, Tensor]:
         """Samples as a batch on the CPU, entry by entry; all first members, then all second ones, and so on."""
-        stacked = {key: np.stack([sample[key] for sample in samples], axis=1) for key in samples[0]}
-        return {key: torch.from_numpy(value.reshape(-1, *value.shape[2:])) for key, value in stacked.items()}
+        return member_by_member(samples)
 
     @abstractmethod
     def make(self, index: int, is_flipped: bool, rng: np.random.Generator) -> list[Member]:
@@ -287,11 +293,19 @@ def _crossing(settings: PseudoFakeConfig) -> PseudoFakeConfig:
     )
 
 
+def real_sample(face: Sample, made: PseudoFake) -> Sample:
+    """The real face of a pair as it would be read from a store, with an empty mask."""
+    return replace(face, image=made.real, mask=np.zeros(made.mask.shape, np.uint8))
+
+
+def fake_sample(face: Sample, made: PseudoFake) -> Sample:
+    """The fake of a face likewise, with the soft mask of what was changed."""
+    return replace(face, image=made.fake, mask=np.rint(made.mask * np.float32(255)).astype(np.uint8))
+
+
 def _real(face: Sample, made: PseudoFake) -> Member:
-    """The real face of a pair, with an empty mask."""
-    return Member(replace(face, image=made.real, mask=np.zeros(made.mask.shape, np.uint8)), _UNTOUCHED)
+    return Member(real_sample(face, made), _UNTOUCHED)
 
 
 def _fake(face: Sample, made: PseudoFake) -> Member:
-    mask = np.rint(made.mask * np.float32(255)).astype(np.uint8)
-    return Member(replace(face, image=made.fake, mask=mask), made.attributes)
+    return Member(fake_sample(face, made), made.attributes)

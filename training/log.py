@@ -61,6 +61,8 @@ class Meter:
                 if name.startswith("loss/") and not math.isfinite(value):
                     loss = name.removeprefix("loss/")
                     raise TrainingError(f"training stopped: at step {step} the loss '{loss}' became {value}")
+                if math.isnan(value):
+                    continue  # a metric that this step does not have, such as the AUC of a batch of one class
                 for sums in (self._window, self._epoch):
                     total, count = sums.get(name, (0.0, 0))
                     sums[name] = (total + value, count + 1)

@@ -6,6 +6,8 @@ from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -14,6 +16,7 @@ from config.schema import DetectorConfig
 from preprocessing.margins import tight_crop
 from preprocessing.operators import to_network_landmark, to_network_mask, to_network_size
 from preprocessing.samples import Faces, Sample
+from preprocessing.shared import SharedColumns
 from training import RECIPE
 from training.augment import augment
 
@@ -32,6 +35,14 @@ class TrainingFaces(Faces, Protocol):
         """Hash of which faces these are; a run is resumed with the same ones."""
 
 
+class DescribedFaces(TrainingFaces, Protocol):
+    """Faces of which more is known than whether they are real."""
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """A row for each face, with its forgery `method`."""
+
+
 class Recipe(ABC):
     """How batches are made of faces. A subclass says at least how an epoch is cut into batches.
 
@@ -42,6 +53,7 @@ class Recipe(ABC):
         labels: which faces it reads, 0 for real and 1 for fake ones.
         makes_fakes: whether samples are made by the configuration's `pseudofake`.
         stored_mask: whether the masks that a network is given are stored ones; False where the recipe makes them.
+        methods: names of the forgery methods that samples have the number of, from 1; empty where they have none.
 
     Args:
         faces: what to train on.
@@ -57,6 +69,7 @@ class Recipe(ABC):
     labels: ClassVar[tuple[int, ...]] = (0, 1)
     makes_fakes: ClassVar[bool] = False
     stored_mask: ClassVar[bool] = True
+    methods: tuple[str, ...] = ()
 
     def __init__(self, faces: Faces, config: DetectorConfig) -> None:
         if not len(faces):
@@ -117,12 +130,15 @@ class Recipe(ABC):
         Raises:
             InputError: landmarks or masks are wanted and the face has none.
         """
-        face = self.faces.read(index)
+        return self.view(self.faces.read(index), int(self.faces.labels[index]), rng)
+
+    def view(self, face: Sample, label: int, rng: np.random.Generator) -> TrainingSample:
+        """A face with margins and augmentation drawn for it, as a network sees it; arguments and errors as `sample`."""
         if face.box is not None:
             face = tight_crop(face, rng.uniform(*self.config.margins.train, 4).tolist())
         if self.config.use_data_augmentation:
             face = augment(face, self.config.data_aug, rng)
-        return network_sample(face, int(self.faces.labels[index]), self.config)
+        return network_sample(face, label, self.config)
 
     def collate(self, samples: Sequence[TrainingSample]) -> dict[str, Tensor]:
         """Samples as a batch on the CPU, entry by entry."""
@@ -151,6 +167,17 @@ def network_sample(face: Sample, label: int, config: DetectorConfig) -> Training
     return sample
 
 
+def stacked(images: Sequence[TrainingSample]) -> TrainingSample:
+    """The images that one face stands for as one sample: each entry has a row for each of them."""
+    return {key: np.stack([image[key] for image in images]) for key in images[0]}
+
+
+def member_by_member(samples: Sequence[TrainingSample]) -> dict[str, Tensor]:
+    """Samples of several images each as a batch on the CPU: all first images, then all second ones, and so on."""
+    columns = {key: np.stack([sample[key] for sample in samples], axis=1) for key in samples[0]}
+    return {key: torch.from_numpy(value.reshape(-1, *value.shape[2:])) for key, value in columns.items()}
+
+
 @RECIPE.register_module(module_name="frames")
 class Frames(Recipe):
     """Every face once per epoch, in random order, real and fake as they come.
@@ -162,6 +189,39 @@ class Frames(Recipe):
     def batches(self, rng: np.random.Generator) -> list[Indices]:
         """A random order of all faces, cut into full batches."""
         return cut(rng.permutation(len(self.faces)), self.config.train_batchSize)
+
+
+@RECIPE.register_module(module_name="two_views")
+class TwoViews(Frames):
+    """Every face once per epoch, in random order, each in two views with margins and augmentation of their own (CORE).
+
+    A batch holds the first views of its faces, then the second ones in the same order.
+
+    Raises:
+        InputError: the batch size is odd.
+    """
+
+    members = 2
+
+    def __init__(self, faces: Faces, config: DetectorConfig) -> None:
+        super().__init__(faces, config)
+        if config.train_batchSize % self.members:
+            raise InputError(
+                f"train_batchSize: batch recipe 'two_views' needs an even number, not {config.train_batchSize}"
+            )
+
+    def batches(self, rng: np.random.Generator) -> list[Indices]:
+        """A random order of all faces, cut into batches of half as many as there are images in one."""
+        return cut(rng.permutation(len(self.faces)), self.config.train_batchSize // self.members)
+
+    def sample(self, index: int, rng: np.random.Generator) -> TrainingSample:
+        """Both views of a face, stacked: each entry of `data_dict` has two rows; errors as the base class's."""
+        face, label = self.faces.read(index), int(self.faces.labels[index])
+        return stacked([self.view(face, label, rng) for _ in range(self.members)])
+
+    def collate(self, samples: Sequence[TrainingSample]) -> dict[str, Tensor]:
+        """Samples as a batch on the CPU, entry by entry; all first views, then all second ones."""
+        return member_by_member(samples)
 
 
 @RECIPE.register_module(module_name="balanced")
@@ -198,6 +258,28 @@ class Balanced(Recipe):
     def _classes(self) -> list[Indices]:
         """Real and fake faces; found anew each time, so that no worker process is sent them."""
         return [np.flatnonzero(self.faces.labels == label) for label in (0, 1)]
+
+
+@RECIPE.register_module(module_name="pair")
+class Pair(Balanced):
+    """As `balanced`, each fake with a real face of any video as its partner, and with the method it was made by (UCF).
+
+    Partners are the faces at the same places of both halves of a batch. Samples have `label_spe`, 0 for a real and from
+    1 the place of the fake's method among `methods`, by name: of FaceForensics++ DeepfakeBench's numbers.
+    """
+
+    def __init__(self, faces: DescribedFaces, config: DetectorConfig) -> None:
+        super().__init__(faces, config)
+        made_by = faces.rows["method"].astype(str).to_numpy()
+        found = np.unique(made_by[faces.labels == 1])
+        self.methods = tuple(found.tolist())
+        numbers = np.where(faces.labels == 1, np.searchsorted(found, made_by) + 1, 0)
+        self._numbers = SharedColumns(pa.table({"label_spe": numbers}))
+
+    def sample(self, index: int, rng: np.random.Generator) -> TrainingSample:
+        """What one face contributes to a batch, with the number of its method; errors as the base class's."""
+        number = np.array(self._numbers.value("label_spe", index), np.int64)
+        return super().sample(index, rng) | {"label_spe": number}
 
 
 def repeated_order(members: Indices, length: int, rng: np.random.Generator) -> Indices:

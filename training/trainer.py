@@ -205,7 +205,10 @@ class Run:
         self.loader = Loader(recipe, config.manualSeed, config.workers, device, group)
         detector.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         is_resumed = folder.state.is_file()
-        detector.on_fit_start(FitContext(device, config.nEpochs, self.all_batches, self.generator, group, is_resumed))
+        epochs, generator = config.nEpochs, self.generator
+        detector.on_fit_start(
+            FitContext(device, epochs, self.all_batches, generator, group, is_resumed, recipe.methods)
+        )
         self.stepper = Stepper(detector, config, device, group)
         if group.rank:
             own = _seed_of(config.manualSeed, group.rank)

@@ -2,6 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -185,6 +186,81 @@ class StagedBackbone(Backbone):
         return [*finer, self.features_of_stage(last)]
 
 
+class LayeredBackbone(StagedBackbone):
+    """A staged backbone whose features can be taken a part at a time, by a method that works between its layers.
+
+    Attributes:
+        layers: names of its parts in order; the feature map is what all of them make of an image, one after the other.
+    """
+
+    layers: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def layer(self, name: str, maps: Tensor) -> Tensor:
+        """What one of `layers` makes of the map (B, C, h, w) that the one before it gave; the first takes images."""
+
+    def through(self, maps: Tensor, after: str | None = None, to: str | None = None) -> Tensor:
+        """What the layers behind `after` and up to `to` make of a map.
+
+        Args:
+            maps: (B, C, h, w) as `after` gives it; images (B, 3, H, W) if that is None.
+            after: the layer that they follow; None begins with the first.
+            to: the last of them; None ends with the feature map.
+
+        Raises:
+            InputError: no such layers.
+        """
+        first = 0 if after is None else self._number(after) + 1
+        last = len(self.layers) if to is None else self._number(to) + 1
+        for name in self.layers[first:last]:
+            maps = self.layer(name, maps)
+        return maps
+
+    def shapes_at(self, names: Sequence[str], resolution: int) -> list[tuple[int, int, int]]:
+        """(C, h, w) of the maps of layers for images of resolution x resolution pixels, by trying it.
+
+        Args:
+            names: of layers, in their order; one may stand there again.
+            resolution: in pixels.
+
+        Raises:
+            InputError: no such layers, or in another order.
+        """
+        numbers = [self._number(name) for name in names]
+        if numbers != sorted(numbers):
+            raise InputError(f"layers: expected in the order of {', '.join(self.layers)}, not {', '.join(names)}")
+        first = next(parameter for parameter in self.parameters() if parameter.ndim == 4)
+        maps = torch.zeros(1, first.shape[1], resolution, resolution)
+        shapes: list[tuple[int, int, int]] = []
+        was_training = self.training
+        self.eval()
+        with torch.no_grad():
+            for before, name in zip([None, *names], names, strict=False):
+                maps = self.through(maps, before, name)
+                shapes.append((maps.shape[1], maps.shape[2], maps.shape[3]))
+        self.train(was_training)
+        return shapes
+
+    def _number(self, name: str) -> int:
+        if name not in self.layers:
+            raise unknown(f"layer of {type(self).__name__}", name, self.layers)
+        return self.layers.index(name)
+
+
+def layered(backbone: Backbone) -> LayeredBackbone:
+    """The backbone itself, for a method that works between its layers.
+
+    Raises:
+        InputError: it has no layers to work between.
+    """
+    if not isinstance(backbone, LayeredBackbone):
+        raise InputError(
+            "backbone_name: expected a network that can be entered between its layers, xception or "
+            f"efficientnet_lite0, not {type(backbone).__name__}"
+        )
+    return backbone
+
+
 def mode_of(backbone: str, config: BackboneConfig, *others: str) -> str:
     """The `mode` of `backbone_config`, in small letters.
 
@@ -206,3 +282,12 @@ def _dropout(config: BackboneConfig) -> nn.Module:
     if config.dropout is True:
         raise InputError("backbone_config.dropout: expected a rate between 0 and 1, or false; not true")
     return nn.Dropout(config.dropout) if config.dropout else nn.Identity()
+
+
+def for_inputs(kernels: Tensor, inputs: int) -> Tensor:
+    """Kernels (C, 3, h, w) of colours for another number of input channels, so that ImageNet weights serve these too.
+
+    The three are repeated in turn, at 3 / inputs of their size: of several images side by side the mean counts.
+    """
+    repeated = kernels.repeat(1, -(-inputs // kernels.shape[1]), 1, 1)[:, :inputs]
+    return repeated * (kernels.shape[1] / inputs)

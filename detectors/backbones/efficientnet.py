@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from config.schema import BackboneConfig
 from detectors import BACKBONE
-from detectors.backbones.base import StagedBackbone, mode_of
+from detectors.backbones.base import StagedBackbone, for_inputs, mode_of
 from detectors.weights import load_state, read_weights
 
 
@@ -70,6 +70,10 @@ class EfficientNetBackbone(StagedBackbone):
         state, _ = read_weights(path)
         own = ("_conv_stem.",) if self.has_plain_stem else ()
         trunk = {key: tensor for key, tensor in state.items() if not key.startswith((*own, "_fc."))}
+        if "_conv_stem.weight" in trunk:
+            trunk["_conv_stem.weight"] = for_inputs(
+                trunk["_conv_stem.weight"], self.efficientnet._conv_stem.in_channels
+            )
         load_state(self.efficientnet, trunk, f"{path} does not fit {self.title}", keep=own)
 
 

@@ -3,15 +3,17 @@
 from pathlib import Path
 
 import timm
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from config.errors import InputError
 from config.schema import BackboneConfig
 from detectors import BACKBONE
 from detectors.backbones.base import Backbone, mode_of
+from detectors.pyramid import joined
 from detectors.weights import load_state, read_weights
+
+HEAD = ("incre_modules", "downsamp_modules", "final_layer", "fc")
+"""Parts of the head for ImageNet, which brings the resolutions down to the coarsest."""
 
 
 @BACKBONE.register_module(module_name="hrnet")
@@ -29,6 +31,10 @@ class HRNet(Backbone):
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
         mode_of("hrnet", config)
+        self.build_network(config)
+
+    def build_network(self, config: BackboneConfig) -> None:
+        """The network and the last layer."""
         self.network = timm.create_model(
             "hrnet_w48", features_only=True, feature_location="", out_indices=(1, 2, 3, 4), in_chans=config.inc
         )
@@ -36,9 +42,7 @@ class HRNet(Backbone):
 
     def features(self, images: Tensor) -> Tensor:
         """Feature map (B, 720, H / 4, W / 4): the pyramid's maps, brought to the finest bilinearly and joined."""
-        finest, *others = self.pyramid(images)
-        size = finest.shape[-2:]
-        return torch.cat([finest, *(F.interpolate(other, size, mode="bilinear") for other in others)], 1)
+        return joined(self.pyramid(images))
 
     def pyramid(self, images: Tensor) -> list[Tensor]:
         """Maps at strides 4, 8, 16 and 32, of the last stage.
@@ -57,7 +61,43 @@ class HRNet(Backbone):
 
     def load_imagenet(self, path: Path) -> None:
         """Read the authors' ImageNet file (`hrnetv2_w48_imagenet_pretrained.pth`) or timm's, without its head."""
-        head = ("incre_modules.", "downsamp_modules.", "final_layer.", "fc.", "classifier.")
+        head = {*HEAD, "classifier"}
         state, _ = read_weights(path)
-        trunk = {key: tensor for key, tensor in state.items() if not key.startswith(head)}
+        trunk = {key: tensor for key, tensor in state.items() if key.partition(".")[0] not in head}
         load_state(self.network, trunk, f"{path} does not fit HRNet-W48")
+
+
+class WholeHRNet(HRNet):
+    """HRNet-W48 with its head for ImageNet, under the names of its authors' file; for methods that keep it in theirs.
+
+    The head is frozen and never called. 77.5 M parameters.
+    """
+
+    def build_network(self, config: BackboneConfig) -> None:
+        """The network as timm has it, whose parts become this module's own."""
+        network = timm.create_model("hrnet_w48", in_chans=config.inc)
+        for name, part in network.named_children():
+            self.add_module("fc" if name == "classifier" else name, part)
+        self.freeze_classifier()
+        network.add_module("incre_modules", None)  # so that its last stage is the end
+        # Known, for how its parts are joined, but not among the modules, which would have each part twice.
+        self.__dict__["network"] = network.forward_features
+
+    def freeze_classifier(self) -> None:
+        """Take the head for ImageNet out of training."""
+        for name in HEAD:
+            self.get_submodule(name).requires_grad_(False)
+
+    def classifier(self, features: Tensor) -> Tensor:
+        """Refused.
+
+        Raises:
+            InputError: always; its head tells the classes of ImageNet apart.
+        """
+        raise InputError("backbone_name: this HRNet's head is ImageNet's, so that it is for methods with their own")
+
+    def load_imagenet(self, path: Path) -> None:
+        """Read the authors' ImageNet file (`hrnetv2_w48_imagenet_pretrained.pth`) or timm's, all of it."""
+        state, _ = read_weights(path)
+        named = {key.replace("classifier.", "fc."): tensor for key, tensor in state.items()}
+        load_state(self, named, f"{path} does not fit HRNet-W48")

@@ -128,6 +128,14 @@ class FIAUSA(AbstractDetector):
         compared = self._compare(maps, data_dict["mask"])
         return {"cls": logits, "prob": fake_probability(logits), "feat": features, "compared": compared}
 
+    @torch.no_grad()
+    def regularised_sizes(self) -> list[torch.Size]:
+        """(h, w) of each map that RCR compares; none without RCR."""
+        if not self._is_regularised:
+            return []
+        image = torch.zeros(1, 3, self.config.resolution, self.config.resolution)
+        return [one.shape[2:] for one in self._regularised(self.pyramid(self.backbone.stages(image)))]
+
     def get_losses(self, data_dict: DataDict, pred_dict: PredDict) -> dict[str, Tensor]:
         """`overall`, `classification`, and of `patch` and `image` those that have a weight (equations 4, 6 and 7).
 
@@ -210,8 +218,11 @@ class FIAUSA(AbstractDetector):
         """(n, L, 5) of the maps that are regularised."""
         options = self.options
         _, mask = halves(masks)
-        chosen = maps if options.regularised == "all_levels" else maps[:1]
-        return torch.stack([compare(*halves(one), mask, options.edge, options.similarity) for one in chosen], 1)
+        compared = [compare(*halves(one), mask, options.edge, options.similarity) for one in self._regularised(maps)]
+        return torch.stack(compared, 1)
+
+    def _regularised(self, maps: Sequence[Tensor]) -> Sequence[Tensor]:
+        return maps if self.options.regularised == "all_levels" else maps[:1]
 
     def _joint(self, compared: Tensor) -> Tensor:
         """The pairs of all processes, of which the own ones have a gradient."""

@@ -64,7 +64,7 @@ class SelectedPyramid(nn.Module):
 
     def __init__(self, channels: Sequence[int], kept: Sequence[int] | None, width: int, levels: int) -> None:
         super().__init__()
-        self.affs = None if kept is None else ChannelSelection(kept)
+        self.affs = None if kept is None else ChannelSelection(channels, kept)
         self.merge = FeaturePyramid(channels if kept is None else kept, width, levels)
 
     def forward(self, stages: Sequence[Tensor]) -> list[Tensor]:

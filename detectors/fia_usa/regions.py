@@ -12,11 +12,15 @@ COMPARED = 5
 """Columns of `compare`."""
 
 
+def mask_shares(mask: Tensor, size: torch.Size) -> Tensor:
+    """How much of each cell of a map (h, w) belongs to the mask (n, 1, H, W): the means over cells, (n, 1, h, w)."""
+    return F.interpolate(mask.float(), size, mode="area")
+
+
 def regions(mask: Tensor, size: torch.Size, edge: float) -> tuple[Tensor, Tensor]:
     """Which cells of a map lie inside and which outside of the mask; those of its boundary do neither (Figure 12).
 
-    A cell's share of the mask is the mean over the cell (area). The boundary of a pseudo-fake is soft, so that hardly a
-    cell of a small mask has a share of exactly 1.
+    The boundary of a pseudo-fake is soft, so that hardly a cell of a small mask has a share of exactly 1.
 
     Args:
         mask: (n, 1, H, W) in [0, 1].
@@ -26,7 +30,7 @@ def regions(mask: Tensor, size: torch.Size, edge: float) -> tuple[Tensor, Tensor
     Returns:
         Two times (n, 1, h, w) float32 of 0 and 1.
     """
-    share = F.interpolate(mask.float(), size, mode="area")
+    share = mask_shares(mask, size)
     return (share >= 1 - edge).float(), (share <= edge).float()
 
 

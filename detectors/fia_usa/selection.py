@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from config.errors import InputError
+
 Difference = Literal["absolute", "signed", "each"]
 
 
@@ -14,21 +16,24 @@ class ChannelSelection(nn.Module):
     """Takes some channels out of each of several maps.
 
     Which ones lies in a buffer for each map, so that files of weights have it; until `keep` they are the first ones.
+    Loading a file whose lists are not of these maps raises InputError.
 
     Args:
-        counts: how many of each map.
+        channels: how many each map has.
+        counts: how many of them are taken.
     """
 
-    def __init__(self, counts: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], counts: Sequence[int]) -> None:
         super().__init__()
-        self.count = len(counts)
+        self.channels = tuple(channels)
         for number, size in enumerate(counts):
             self.register_buffer(f"map{number}", torch.arange(size))
+        self.register_load_state_dict_post_hook(_refuse_other_lists)
 
     @property
     def kept(self) -> list[Tensor]:
         """The channels (m_i,) int64 of each map, rising."""
-        return [self.get_buffer(f"map{number}") for number in range(self.count)]
+        return [self.get_buffer(f"map{number}") for number in range(len(self.channels))]
 
     @torch.no_grad()
     def keep(self, errors: Sequence[Tensor]) -> None:
@@ -39,6 +44,16 @@ class ChannelSelection(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Maps (B, C_i, h, w) as (B, m_i, h, w)."""
         return [one.index_select(1, kept) for one, kept in zip(maps, self.kept, strict=True)]
+
+
+def _refuse_other_lists(selection: ChannelSelection, _: object) -> None:
+    """The hook of ChannelSelection after a file's lists were loaded."""
+    for number, (kept, most) in enumerate(zip(selection.kept, selection.channels, strict=True)):
+        listed = kept.tolist()
+        if listed != sorted(set(listed) & set(range(most))):
+            raise InputError(
+                f"AFFS's list map{number} is damaged: expected {len(listed)} rising numbers from 0 to {most - 1}"
+            )
 
 
 class ChannelErrors:

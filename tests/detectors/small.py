@@ -1,8 +1,8 @@
-"""A backbone that builds and runs in milliseconds, for tests of what stands behind a backbone."""
+"""Backbones that build and run in milliseconds, for tests of what stands behind a backbone."""
 
 from torch import nn
 
-from detectors.backbones.base import Backbone
+from detectors.backbones.base import Backbone, LayeredBackbone
 
 
 class Small(Backbone):
@@ -23,6 +23,30 @@ class Small(Backbone):
 
     def features(self, images):
         return self.pyramid(images)[-1]
+
+    def classifier(self, features):
+        return self.last_layer(self.pool(features))
+
+
+class SmallLayered(LayeredBackbone):
+    """Three convolutions that can be entered between them, with maps at strides 4, 8 and 8."""
+
+    channels = 24
+    stage_channels = (8, 16, 24)
+    layers = ("first", "second", "third")
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.first = nn.Sequential(nn.Conv2d(3, 8, 5, stride=4, padding=2), nn.BatchNorm2d(8), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(8, 16, 3, stride=2, padding=1), nn.BatchNorm2d(16), nn.ReLU())
+        self.third = nn.Sequential(nn.Conv2d(16, 24, 3, padding=1), nn.BatchNorm2d(24), nn.ReLU())
+        self.last_layer = nn.Linear(24, config.num_classes)
+
+    def layer(self, name, maps):
+        return self.get_submodule(name)(maps)
+
+    def stages(self, images):
+        return [self.through(images, to=name) for name in self.layers]
 
     def classifier(self, features):
         return self.last_layer(self.pool(features))

@@ -15,13 +15,15 @@ from config.errors import InputError
 from config.load import load_config
 from config.schema import BackboneConfig, DetectorConfig
 from detectors import BACKBONE, build_detector
-from detectors.backbones.base import Backbone, StagedBackbone
+from detectors.backbones.base import Backbone, StagedBackbone, for_inputs
 from detectors.backbones.xception import SeparableConv2d
 from detectors.weights import read_weights
 
 LISTS = Path(__file__).parent / "state_dicts"
 GUIDE = Path(__file__).parents[2] / "docs" / "backbones.md"
-CONVOLUTIONAL = ["efficientnet_lite0", "efficientnetb1", "efficientnetb4", "hrnet", "resnet50", "xception"]
+CONVOLUTIONAL = ["efficientnet_lite0", "efficientnetb1", "efficientnetb4", "hrnet", "resnet34", "resnet50", "xception"]
+OF_NO_FILE = {"meso4", "meso4Inception"}  # networks that start from random weights
+IMAGENET = [name for name in BACKBONE.names() if name not in OF_NO_FILE]
 
 
 def build(name: str, **changes: object) -> nn.Module:
@@ -177,7 +179,7 @@ def test_lite_starts_from_the_packages_weights():
     assert torch.equal(own["bn2.running_var"], stored["_bn1.running_var"])
 
 
-@pytest.mark.parametrize("name", BACKBONE.names())
+@pytest.mark.parametrize("name", IMAGENET)
 def test_an_imagenet_file_of_another_network_is_refused(name, tmp_path):
     path = tmp_path / "other.pth"
     torch.save(nn.Linear(2, 2).state_dict(), path)
@@ -199,9 +201,10 @@ def test_the_word_imagenet_stands_for_the_file_of_whatever_backbone_is_named(tmp
     assert "no ImageNet weights at training/pretrained/efficientnet-b4-6ed6700e.pth" in caplog.text
 
 
-def test_every_backbone_has_an_imagenet_file_of_its_own():
-    files = {BACKBONE[name].imagenet_file("imagenet") for name in BACKBONE.names()}
-    assert len(files) == len(BACKBONE.names()) - 1, "those of EfficientNet-B4 share theirs"
+def test_every_backbone_but_the_smallest_has_an_imagenet_file_of_its_own():
+    assert {BACKBONE[name].imagenet for name in OF_NO_FILE} == {None}
+    files = {BACKBONE[name].imagenet_file("imagenet") for name in IMAGENET}
+    assert len(files) == len(IMAGENET) - 1, "those of EfficientNet-B4 share theirs"
     assert {file.suffix for file in files} == {".pth", ".safetensors"}
 
 
@@ -215,8 +218,9 @@ def test_the_guide_tells_a_backbones_size_map_stages_and_file(name):
     kept = (parameter for parameter in backbone.parameters() if parameter.requires_grad)
     millions = (sum(map(torch.numel, kept)) - sum(map(torch.numel, head.parameters()))) / 1e6
     stages = ", ".join(map(str, backbone.stage_channels)) if isinstance(backbone, StagedBackbone) else "none"
-    assert f"| {millions:.1f} M | {' x '.join(map(str, shape))} | {stages} |" in row
-    assert f"`{backbone.imagenet_file('imagenet').name}`" in row
+    count = f"{millions:.1f}" if millions > 1 else f"{millions:.3f}"
+    assert f"| {count} M | {' x '.join(map(str, shape))} | {stages} |" in row
+    assert (f"`{backbone.imagenet_file('imagenet').name}`" if name in IMAGENET else "| none |") in row
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "xception"])
@@ -248,7 +252,7 @@ def test_no_imagenet_file_asked_for_is_no_warning(caplog):
 
 
 def test_hrnets_tensors_are_those_of_the_public_file_without_its_head():
-    listed = (LISTS / "facexray.txt").read_text(encoding="utf-8").splitlines()
+    listed = (LISTS / "facexray_dfb.txt").read_text(encoding="utf-8").splitlines()
     head = ("incre_modules", "downsamp_modules", "final_layer", "fc")
     lines = [line.removeprefix("backbone.") for line in listed if line.startswith("backbone.")]
     with torch.device("meta"):
@@ -302,23 +306,23 @@ def test_a_pyramids_maps_lie_at_strides_4_to_32(name, size):
 
 
 @pytest.mark.parametrize("name", BACKBONE.names())
-def test_a_frozen_classifier_is_its_last_layer_alone(name):
+def test_a_frozen_classifier_is_its_own_layers_alone(name):
     with torch.device("meta"):
         backbone = BACKBONE[name](BackboneConfig())
     before = {key for key, parameter in backbone.named_parameters() if parameter.requires_grad}
     backbone.freeze_classifier()
     after = {key for key, parameter in backbone.named_parameters() if parameter.requires_grad}
-    last = backbone.classifier(torch.zeros(1, backbone.channels, 2, 2, device="meta")).grad_fn
+    last = backbone.classifier(torch.zeros(1, backbone.channels, 8, 8, device="meta")).grad_fn
     assert last is None, "nothing that the classifier does by itself is trained"
     assert {key.rpartition(".")[2] for key in before - after} == {"weight", "bias"}
-    assert len(before - after) == 2
+    assert len(before - after) == (4 if name in OF_NO_FILE else 2)
 
 
 @pytest.mark.parametrize("name", BACKBONE.names())
 def test_head_and_input_follow_the_configuration(name):
     with torch.device("meta"), torch.no_grad():
         backbone = BACKBONE[name](BackboneConfig(num_classes=5, inc=4, dropout=0.25, mode="Original")).eval()
-        logits = backbone.classifier(backbone.features(torch.zeros(1, 4, 64, 64)))
+        logits = backbone.classifier(backbone.features(torch.zeros(1, 4, 256, 256)))
     assert logits.shape == (1, 5)
     rates = [module.p for module in backbone.modules() if isinstance(module, nn.Dropout)]
     assert 0.25 in rates
@@ -349,3 +353,93 @@ def test_a_backbone_without_an_imagenet_file_says_so(tmp_path):
         Plain(BackboneConfig()).initialise(path)
     with pytest.raises(InputError, match="pretrained: Plain has no ImageNet file of its own, so give a path or null"):
         Plain(BackboneConfig()).initialise("imagenet")
+
+
+@pytest.mark.parametrize("inputs", [1, 4, 12])
+def test_kernels_of_colours_serve_other_inputs(inputs):
+    kernels = torch.randn(5, 3, 2, 2, generator=torch.Generator().manual_seed(1))
+    made = for_inputs(kernels, inputs)
+    assert made.shape == (5, inputs, 2, 2)
+    for channel in range(inputs):
+        assert torch.allclose(made[:, channel] * inputs / 3, kernels[:, channel % 3])
+    assert torch.equal(for_inputs(kernels, 3), kernels)
+
+
+def test_several_images_side_by_side_are_seen_as_their_mean():
+    kernels = torch.randn(5, 3, 2, 2, generator=torch.Generator().manual_seed(1))
+    several = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+    side_by_side = F.conv2d(several.flatten(0, 1)[None], for_inputs(kernels, 12))
+    assert torch.allclose(side_by_side, F.conv2d(several.mean(0, keepdim=True), kernels), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnetb4_standard", "xception"])
+def test_imagenet_weights_serve_other_numbers_of_inputs(tmp_path, name):
+    coloured = BACKBONE[name](BackboneConfig())
+    if name == "efficientnet_lite0":
+        path = coloured.imagenet_file("imagenet")
+        coloured.initialise(path)
+    else:
+        path = tmp_path / "imagenet.pth"
+        trunk = coloured.efficientnet if name.startswith("efficientnet") else coloured
+        kept = {key: tensor for key, tensor in trunk.state_dict().items() if "adjust" not in key}
+        torch.save(kept, path)
+    wide = BACKBONE[name](BackboneConfig(inc=12))
+    wide.initialise(path)
+    image = images(64)
+    with torch.no_grad():
+        seen = wide.eval().features(torch.cat([image] * 4, 1))
+        assert torch.allclose(seen, coloured.eval().features(image), atol=1e-3)
+
+
+def test_xceptions_dropout_is_a_part_of_its_last_layer_and_rests_at_inference():
+    plain, with_dropout = (BACKBONE["xception"](BackboneConfig(dropout=rate)).eval() for rate in (False, 0.5))
+    renamed = {key.replace("last_linear.", "last_linear.1."): tensor for key, tensor in plain.state_dict().items()}
+    with_dropout.load_state_dict(renamed)
+    features = torch.randn(1, 2048, 2, 2, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(with_dropout.classifier(features), plain.classifier(features))
+    logits = torch.stack([with_dropout.train().classifier(features) for _ in range(2)])
+    assert not torch.equal(logits[0], logits[1])
+
+
+def test_hrnet_under_its_authors_names_gives_the_same_maps():
+    from detectors.backbones.hrnet import HEAD, WholeHRNet
+
+    whole, plain = WholeHRNet(BackboneConfig()).eval(), BACKBONE["hrnet"](BackboneConfig()).eval()
+    trunk = {key: tensor for key, tensor in whole.state_dict().items() if key.partition(".")[0] not in HEAD}
+    plain.network.load_state_dict(trunk)
+    with torch.no_grad():
+        assert torch.equal(whole.features(images(64)), plain.features(images(64)))
+    trained = {name.partition(".")[0] for name, parameter in whole.named_parameters() if parameter.requires_grad}
+    assert trained == {key.partition(".")[0] for key in trunk}
+    with pytest.raises(InputError, match="head is ImageNet's"):
+        whole.classifier(torch.zeros(1, 720, 2, 2))
+
+
+@pytest.mark.parametrize("classifier", ["fc", "classifier"], ids=["the authors' file", "timm's file"])
+def test_hrnet_under_its_authors_names_starts_from_all_of_their_file(tmp_path, classifier):
+    from detectors.backbones.hrnet import WholeHRNet
+
+    with torch.device("meta"):
+        shapes = {key: tensor.shape for key, tensor in WholeHRNet(BackboneConfig()).state_dict().items()}
+    numbers = {key: torch.tensor(float(number % 1000)) for number, key in enumerate(shapes)}
+    named = {key.replace("fc.", f"{classifier}."): numbers[key].expand(shape) for key, shape in shapes.items()}
+    torch.save(named, tmp_path / "hrnet.pth")
+    backbone = WholeHRNet(BackboneConfig())
+    backbone.initialise(tmp_path / "hrnet.pth")
+    assert all((tensor == numbers[key]).all() for key, tensor in backbone.state_dict().items())
+
+
+def test_xceptions_adjusted_map_is_a_convolution_a_norm_and_a_relu_of_its_map():
+    config = BackboneConfig(mode="adjust_channel")
+    adjusted, plain = BACKBONE["xception"](config).eval(), BACKBONE["xception"](BackboneConfig()).eval()
+    plain.load_state_dict(adjusted.state_dict())
+    with torch.no_grad():
+        own, features = adjusted.features(images(64)), plain.features(images(64))
+        matrix, bias = adjusted.adjust_channel[0].weight[:, :, 0, 0], adjusted.adjust_channel[0].bias
+        expected = torch.einsum("oc,bchw->bohw", matrix, features) + bias.view(1, -1, 1, 1)
+    assert own.shape == (1, adjusted.channels, 2, 2) == (1, 512, 2, 2)
+    torch.testing.assert_close(own, expected.div(math.sqrt(1 + 1e-5)).clamp(min=0), rtol=1e-4, atol=1e-5)
+    assert all(parameter.requires_grad for parameter in adjusted.adjust_channel.parameters())
+    assert not any(parameter.requires_grad for parameter in plain.adjust_channel.parameters())
+    with pytest.raises(InputError, match=r"backbone_config\.mode: adjust_channel is for methods with a head"):
+        adjusted.classifier(own)

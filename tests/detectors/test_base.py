@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from config.errors import InputError
 from config.load import load_config
 from config.schema import DetectorConfig
-from detectors import BACKBONE, DETECTOR, LOSSFUNC, build_detector
+from detectors import DETECTOR, LOSSFUNC, build_detector
+from detectors.backbones.base import Backbone
 from detectors.base import AbstractDetector, fake_probability
 from tests.detectors.plugin import DATA, plugin_config
 
@@ -166,7 +167,7 @@ def test_a_deepfakebench_configuration_builds_its_detector(caplog, monkeypatch, 
 def test_every_detector_ships_a_configuration_and_says_what_it_is(name):
     config = load_config(DetectorConfig, name)
     assert config.model_name == name
-    assert config.backbone_name in BACKBONE
+    assert issubclass(DETECTOR[name].backbone_class(config.backbone_name), Backbone)
     assert issubclass(DETECTOR[name], AbstractDetector)
     assert DETECTOR[name].__doc__ != AbstractDetector.__doc__
     assert isinstance(DETECTOR[name].version, int)

@@ -12,21 +12,17 @@ from config.schema import DetectorConfig
 from detectors import DETECTOR, build_detector, conformance
 from detectors.base import AbstractDetector, FitContext
 from detectors.conformance import CHECKS, Case, ConformanceError
-from tests.detectors.plugin import plugin_config
-
-# Small images, for speed; networks that are bound to one size are listed with it.
-RESOLUTION = 64
-FIXED_RESOLUTION: dict[str, int] = {}
+from tests.detectors.registered import REGISTERED, small_config
 
 
 @cache
 def case(name: str) -> Case:
-    config = plugin_config() if name == "residual" else load_config(DetectorConfig, name)
-    return Case.of(config.model_copy(update={"resolution": FIXED_RESOLUTION.get(name, RESOLUTION)}))
+    return Case.of(small_config(name))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", sorted({*DETECTOR.names(), "residual"}))
+@pytest.mark.parametrize("name", REGISTERED)
+@pytest.mark.usefixtures("shallow")
 def test_detector(name: str, check: Callable[[Case], None]):
     check(case(name))
 

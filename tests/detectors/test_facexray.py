@@ -14,6 +14,7 @@ from config.schema import DetectorConfig
 from detectors import BACKBONE, build_detector
 from detectors.conformance import Case, prediction, training_step
 from detectors.facexray import FaceXray, face_xray
+from tests.detectors.registered import FIXED_RESOLUTION
 from tests.detectors.small import Small
 
 
@@ -133,7 +134,7 @@ def test_a_boundary_can_be_learnt(small, standardise):
 
 @pytest.mark.parametrize("name", sorted({*BACKBONE.names()} - {"vit_l_32"}))  # which is vit_b_16, larger
 def test_any_backbone_will_do(name):
-    settings = [f"backbone_name={name}", "pretrained=null", "resolution=64"]
+    settings = [f"backbone_name={name}", "pretrained=null", f"resolution={FIXED_RESOLUTION.get(name, 64)}"]
     case = Case.of(load_config(DetectorConfig, "facexray", settings))
     prediction(case)
     training_step(case)
@@ -160,3 +161,48 @@ def test_what_does_not_fit_is_refused_in_one_sentence(small, override, message):
 
 def test_one_loss_is_the_classs(small):
     assert isinstance(small("loss_func=cross_entropy").loss_func["cls"], type(small().loss_func["cls"]))
+
+
+def test_the_public_layers_judge_a_map_by_where_it_is_lit(monkeypatch):
+    monkeypatch.setitem(BACKBONE._entries, "small", Small)
+    settings = ["backbone_name=small", "pretrained=null", "resolution=32", "options.width=8"]
+    detector = build_detector(load_config(DetectorConfig, "facexray_dfb", settings)).eval()
+    maps = torch.zeros(2, 1, 128, 128)
+    maps[0, 0, :64], maps[1, 0, 64:] = 1, 1
+    with torch.no_grad():
+        for layer in detector.fc:
+            if hasattr(layer, "weight"):
+                layer.weight.fill_(0)
+                layer.bias.fill_(0)
+        # One unit that counts the lit cells of the upper half, and says fake; the norms' statistics are 0 and 1.
+        detector.fc[0].weight[0, : 64 * 128] = 1
+        for norm in (detector.fc[1], detector.fc[4]):
+            norm.weight.fill_(1)
+        detector.fc[3].weight[0, 0] = detector.fc[6].weight[1, 0] = 1
+        logits = detector.classifier(maps)
+    torch.testing.assert_close(logits, torch.tensor([[0.0, 64 * 128], [0.0, 0.0]]), rtol=1e-4, atol=0)
+    with torch.no_grad():
+        # A map of the image's size is brought to 128 x 128 cells.
+        smaller = detector.classifier(maps[..., ::4, ::4])
+    torch.testing.assert_close(smaller, logits, rtol=0.02, atol=65)  # half of a row beyond
+
+
+def test_the_public_layers_see_the_maps_of_all_strides(monkeypatch):
+    monkeypatch.setitem(BACKBONE._entries, "small", Small)
+    settings = ["backbone_name=small", "pretrained=null", "resolution=32", "options.width=8"]
+    detector = build_detector(load_config(DetectorConfig, "facexray_dfb", settings)).eval()
+    image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        fine, coarse = detector.backbone.pyramid(image)
+        features = detector({"image": image}, inference=True)["feat"]
+    assert features.shape == (1, 24, 16, 16)
+    assert torch.equal(features[:, :8], fine)
+    torch.testing.assert_close(
+        features[:, 8:, 4, 4],
+        0.25
+        * (
+            0.5625 / 0.25 * coarse[:, :, 2, 2]
+            + 0.1875 / 0.25 * (coarse[:, :, 1, 2] + coarse[:, :, 2, 1])
+            + 0.0625 / 0.25 * coarse[:, :, 1, 1]
+        ),
+    )

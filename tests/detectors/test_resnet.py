@@ -81,6 +81,28 @@ def test_names_and_shapes_are_torchvisions(name: str):
     assert own == {key: tensor.shape for key, tensor in other.state_dict().items() if not key.startswith("fc.")}
 
 
+def test_resnet34_is_torchvisions_from_its_file(tmp_path: Path):
+    torch.manual_seed(0)
+    other = torchvision.models.resnet34()
+    for module in other.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    other.train()(images(64))
+    torch.save(other.state_dict(), tmp_path / "resnet34.pth")
+    backbone = BACKBONE["resnet34"](BackboneConfig()).eval()
+    backbone.initialise(tmp_path / "resnet34.pth")
+    ends = timm.create_model("resnet34", features_only=True, out_indices=(1, 2, 3, 4)).eval()
+    ends.load_state_dict(other.state_dict(), strict=False)
+    with torch.no_grad():
+        features = backbone.features(images(96))
+        assert features.std() > 0.1
+        assert torch.equal(other.eval().fc(backbone.pool(features)), other(images(96)))
+        for one, expected in zip(backbone.stages(images(64)), ends(images(64)), strict=True):
+            torch.testing.assert_close(one, expected, rtol=1e-4, atol=1e-4)
+    url = torchvision.models.get_model_weights("resnet34")["IMAGENET1K_V1"].url
+    assert Path(backbone.imagenet).name == url.rpartition("/")[2]
+
+
 def test_a_file_of_the_other_depth_is_refused(file: Path):
     with torch.device("meta"):
         backbone = BACKBONE["resnet101"](BackboneConfig())

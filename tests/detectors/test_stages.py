@@ -23,6 +23,7 @@ STAGES = {
     "efficientnetb4": ((32, 56, 160, 448), UNPADDED),
     "efficientnetb4_standard": ((32, 56, 160, 448), SIDES),
     "resnet101": ((256, 512, 1024, 2048), SIDES),
+    "resnet34": ((64, 128, 256, 512), SIDES),
     "resnet50": ((256, 512, 1024, 2048), SIDES),
     "xception": ((128, 256, 728, 1024), UNPADDED),
 }

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import median_filter
+from scipy.stats import norm
 
 from preprocessing import operators
 
@@ -21,6 +22,16 @@ def dot(x: int, y: int) -> np.ndarray:
     canvas = np.zeros((SIZE, SIZE), np.uint8)
     canvas[y, x] = 255
     return canvas
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
+def test_a_step_blurred_is_the_normal_distribution(sigma: float):
+    step = np.zeros((8, SIZE, 3), np.uint8)
+    step[:, SIZE // 2 :] = 255
+    places = np.arange(SIZE) - (SIZE - 1) / 2
+    blurred = operators.gaussian_blur_of(step, sigma)[4, :, 0]
+    np.testing.assert_allclose(blurred, 255 * norm.cdf(places / sigma), atol=4)
+    np.testing.assert_array_equal(operators.gaussian_blur_of(step, 0.0), step)
 
 
 def test_flip_twice_is_the_identity(image):

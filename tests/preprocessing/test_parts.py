@@ -15,7 +15,7 @@ CLASSES = {"FF-real": 0, "FF-DF": 1, "FF-NT": 1, "FF-FH": 1}
 PARTS = {"FF": ["FF-real", "FF-DF", "FF-NT"], "FF-DF": ["FF-real", "FF-DF"]}
 
 
-def rows_of(*names: str) -> list[dict]:
+def rows_of(*names: str, level: str = "c23") -> list[dict]:
     return [
         {
             "dataset": "FF",
@@ -23,7 +23,7 @@ def rows_of(*names: str) -> list[dict]:
             "label": CLASSES[name],
             "class_name": name,
             "method": name,
-            "compression": "c23",
+            "compression": level,
             "video_id": f"FF/{name}/000",
             "media": "video",
             "frame": 0,
@@ -57,6 +57,20 @@ def test_a_part_with_the_data_sets_name_is_what_the_name_means(data: Path):
 def test_a_manifest_of_its_own_goes_before_a_part(data: Path):
     write_manifest(data / "dfb" / "FF-DF.parquet", [], {})
     assert find_source(data, "FF-DF").manifest.name == "FF-DF.parquet"
+
+
+def test_a_name_may_end_with_a_level_of_compression_which_goes_before_the_detectors(data: Path):
+    made = [*rows_of(*CLASSES), *rows_of(*CLASSES, level="c40")]
+    write_manifest(data / "dfb" / "FF.parquet", made, {"parts": PARTS, "predictor": "the one"})
+    assert set(load_rows(data, "FF-DF", "test", compression="c23")["compression"]) == {"c23"}
+    for name, classes in (("FF-DF_c40", ["FF-DF", "FF-real"]), ("FF_c40", ["FF-DF", "FF-NT", "FF-real"])):
+        rows = load_rows(data, name, "test", compression="c23")
+        assert sorted(rows["class_name"]) == classes
+        assert (set(rows["compression"]), set(rows["dataset"])) == ({"c40"}, {name})
+    with pytest.raises(InputError, match=r"FF_raw has nothing in split 'test' at compression raw; it has .* c23, c40"):
+        load_rows(data, "FF_raw", "test")
+    with pytest.raises(InputError, match="unknown preprocessed data set 'FG-DX'"):
+        load_rows(data, "FG-DX_c40", "test")
 
 
 def test_parts_can_be_trained_on_together(data: Path):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from config.schema import Augmentation
+from config.load import load_config
+from config.schema import Augmentation, DetectorConfig
 from preprocessing import operators
 from preprocessing.samples import Sample
-from training import augment as module
 from training.augment import augment, flip, rotate
 
 SIZE = 48
@@ -34,7 +34,9 @@ def record(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple]]:
 
         monkeypatch.setattr(operators, name, watched)
 
-    for name in ("flip", "rotate", "gaussian_blur", "brightness_contrast", "hue_saturation", "fancy_pca", "jpeg"):
+    for name in ("flip", "rotate", "gaussian_blur", "gaussian_blur_of", "jpeg"):
+        watch(name)
+    for name in ("brightness_contrast", "hue_saturation", "fancy_pca"):
         watch(name)
     return calls
 
@@ -103,6 +105,41 @@ def test_ranges_are_the_configured_ones(sample, monkeypatch):
     assert alphas.std() == pytest.approx(0.1, rel=0.2)
 
 
+@pytest.mark.parametrize(("name", "share"), [("resnet34", 0.5), ("resnet34/blur_jpeg_01", 0.1)])
+def test_cnnaug_blurs_and_compresses_and_changes_nothing_else(name, share, monkeypatch):
+    """Wang et al.: sigma of 0 to 3 pixels and quality of 30 to 100, uniformly; no turn and no colour."""
+    calls = record(monkeypatch)
+    settings = load_config(DetectorConfig, name).data_aug
+    drawn: dict[str, list[float]] = {}
+    draws = 3000
+    for seed in range(draws):
+        calls.clear()
+        augment(Sample(np.zeros((8, 8, 3), np.uint8)), settings, np.random.default_rng(seed))
+        for operator, (value, *_) in ((operator, given or (0,)) for operator, given in calls):
+            drawn.setdefault(operator, []).append(value)
+    assert drawn.keys() == {"flip", "gaussian_blur_of", "jpeg"}
+    tolerance = 4 * np.sqrt(0.25 / draws)
+    assert len(drawn["flip"]) / draws == pytest.approx(0.5, abs=tolerance)
+    for operator, low, high in (("gaussian_blur_of", 0, 3), ("jpeg", 30, 100)):
+        values = np.array(drawn[operator])
+        assert len(values) / draws == pytest.approx(share, abs=tolerance)
+        assert low <= values.min() < low + 0.05 * (high - low)
+        assert high - 0.05 * (high - low) < values.max() <= high
+        assert values.mean() == pytest.approx((low + high) / 2, rel=0.1)
+
+
+def test_the_variant_dfb_of_cnnaug_is_deepfakebenchs_augmentation():
+    given = load_config(DetectorConfig, "resnet34/dfb").data_aug
+    assert given == Augmentation() == load_config(DetectorConfig, "efficientnetb4").data_aug
+
+
+def test_younger_keys_stand_among_the_decisive_ones_if_they_say_anything():
+    older = Augmentation(flip_prob=0.25).decisive
+    assert older["flip_prob"] == 0.25
+    assert not older.keys() & {"blur_sigma", "colour_prob", "jpeg_prob"}
+    assert Augmentation(flip_prob=0.25, jpeg_prob=0.1).decisive == older | {"jpeg_prob": 0.1}
+
+
 def test_image_landmark_and_mask_move_together():
     """A bright dot at each of three landmarks stays there, whatever the geometry."""
     places = np.array([[12, 14], [30, 20], [25, 36]])
@@ -128,9 +165,8 @@ def test_input_is_left_alone(sample):
     np.testing.assert_array_equal(sample.mask, before.mask)
 
 
-def test_without_geometry_landmark_and_mask_stay(sample, monkeypatch):
-    monkeypatch.setattr(module, "COLOUR_PROB", 1)
-    changed = augment(sample, NOTHING, np.random.default_rng(0))
+def test_without_geometry_landmark_and_mask_stay(sample):
+    changed = augment(sample, NOTHING.model_copy(update={"colour_prob": 1}), np.random.default_rng(0))
     assert (changed.image != sample.image).any()
     np.testing.assert_array_equal(changed.landmark, sample.landmark)
     np.testing.assert_array_equal(changed.mask, sample.mask)

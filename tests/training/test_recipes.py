@@ -61,12 +61,38 @@ def test_balanced_goes_once_through_the_larger_class_and_evenly_through_the_smal
         ("balanced", 8, 0, 4, "no training face is real"),
         ("balanced", 8, 4, 0, "no training face is fake"),
         ("frames", 8, 0, 0, "no face to train on"),
+        ("two_views", 7, 4, 4, "train_batchSize: batch recipe 'two_views' needs an even number, not 7"),
         ("balansed", 8, 4, 4, "batch recipe.*did you mean 'balanced'"),
     ],
 )
 def test_what_cannot_be_batched_is_refused(recipe, batch_size, real, fake, sentence):
     with pytest.raises(InputError, match=sentence):
         RECIPE[recipe](make_faces(real, fake), make_config(train_batchSize=batch_size))
+
+
+def test_two_views_are_two_draws_of_the_same_face_one_behind_all_others():
+    config = make_config(train_batchSize=8, dataset_type="two_views", with_landmark=True)
+    faces = make_faces(5, 6)
+    recipe = RECIPE["two_views"](faces, config)
+    batches = recipe.batches(np.random.default_rng(0))
+    assert [len(batch) for batch in batches] == [4, 4]
+    samples = [recipe.sample(index, np.random.default_rng([1, index])) for index in batches[0]]
+    batch = recipe.collate(samples)
+    assert batch["image"].shape == (8, SIDE, SIDE, 3)
+    assert batch["landmark"].shape == (8, 81, 2)
+    assert batch["label"].tolist() == 2 * faces.labels[batches[0]].tolist()
+    once = RECIPE["frames"](faces, config)
+    for number, index in enumerate(batches[0]):
+        rng = np.random.default_rng([1, index])
+        for place in (number, number + 4):
+            np.testing.assert_array_equal(batch["image"][place], once.sample(index, rng)["image"])
+    assert all((batch["image"][number] != batch["image"][number + 4]).any() for number in range(4))
+
+
+def test_two_views_without_augmentation_are_equal():
+    config = make_config(dataset_type="two_views", use_data_augmentation=False)
+    first, second = RECIPE["two_views"](make_faces(), config).sample(3, np.random.default_rng(0))["image"]
+    np.testing.assert_array_equal(first, second)
 
 
 def test_sample_holds_what_the_configuration_asks_for():

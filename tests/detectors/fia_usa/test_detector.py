@@ -122,6 +122,27 @@ def test_weights_bring_the_channels_along(build: Build, tmp_path):
     assert torch.equal(*scores)
 
 
+@pytest.mark.parametrize(
+    "listed", [[1, 5, 8], [-1, 5, 7], [1, 1, 7], [5, 1, 7]], ids=["beyond", "below", "twice", "order"]
+)
+def test_weights_with_lists_of_other_channels_are_refused(build: Build, tmp_path, listed: list[int]):
+    detector = build("options.channels=[3,3,3,3]")
+    detector.pyramid.affs.kept[0].copy_(torch.tensor(listed))
+    path = tmp_path / "weights.safetensors"
+    save_weights(detector, path, {})
+    complaint = "AFFS's list map0 is damaged: expected 3 rising numbers from 0 to 7"
+    with pytest.raises(InputError) as caught:
+        load_weights(build("options.channels=[3,3,3,3]"), path)
+    assert str(caught.value) == f"{path} does not fit the detector 'fia_usa': {complaint}"
+
+
+def test_weights_without_lists_are_refused(build: Build, tmp_path):
+    state = {name: value for name, value in build().state_dict().items() if ".affs." not in name}
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(InputError, match=r"4 tensors missing \(such as pyramid\.affs\.map0\)"):
+        load_weights(build(), tmp_path / "weights.pth")
+
+
 def test_channels_that_are_not_kept_have_no_part_in_the_score(build: Build):
     detector = build("backbone_name=planted", "options.channels=[1,1,1,1]").eval()
     for kept, place in zip(detector.pyramid.affs.kept, PLANTED, strict=True):

@@ -55,7 +55,7 @@ def test_pairs_may_come_in_any_batches():
 
 
 def test_the_channels_with_the_smallest_errors_are_kept_in_their_order():
-    selection = ChannelSelection((2, 3))
+    selection = ChannelSelection((3, 4), (2, 3))
     assert [kept.tolist() for kept in selection.kept] == [[0, 1], [0, 1, 2]]
     selection.keep([torch.tensor([0.3, 0.1, 0.2]), torch.tensor([0.5, 0.5, 0.4, 0.5])])
     assert [kept.tolist() for kept in selection.kept] == [[1, 2], [0, 1, 2]]

@@ -220,6 +220,20 @@ def test_a_shrunk_face_loses_detail_and_keeps_its_place(face):
     assert np.abs(cv2.blur(face, (25, 25)).astype(int) - cv2.blur(blurred, (25, 25))).mean() < 3
 
 
+@pytest.mark.parametrize("cycles", [0.05, 0.1, 0.15])
+def test_a_shrunk_faces_gratings_fade_as_three_filters_say(cycles: float):
+    """In shrunk pixels: the mean over one, the binomial kernel of 5, and the straight line between two."""
+    scale, width = 4, 256
+    x = np.arange(width)
+    grating = 127.5 + 120 * np.cos(2 * np.pi * cycles / scale * x)
+    image = np.broadcast_to(np.rint(grating)[None, :, None], (width, width, 3)).astype(np.uint8)
+    kept = lose_resolution(image, 128, 128 / scale)[128, :, 0]
+    middle = slice(88, 168)  # one, two or three periods, away from the border
+    amplitude = 2 * np.abs(np.mean((kept - 127.5)[middle] * np.exp(2j * np.pi * cycles / scale * x[middle])))
+    expected = np.sinc(cycles) * np.cos(np.pi * cycles) ** 4 * np.sinc(cycles) ** 2
+    assert amplitude / 120 == pytest.approx(expected, rel=0.02)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_a_window_on_the_grid_changes_as_in_the_whole_image(face, seed):
     """But for hue, saturation and value: how OpenCV rounds these depends on the length of a row."""
