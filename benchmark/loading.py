@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from benchmark.plugins import PluginFile
 from config.errors import InputError
 from config.load import config_names, load_config, parse_config, variant_names
 from config.processes import ALONE, Group
@@ -64,7 +65,7 @@ def load_detector(
     detector = build_detector(config, pretrained=False)
     metadata = load_weights(detector, path)
     detector.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    notes = (*other_network(config), *_other_reconstructions(config, metadata, path))
+    notes = (*other_network(config), *_of_plugin(config, detector), *_other_reconstructions(config, metadata, path))
     return Trained(detector, config, path, on, notes)
 
 
@@ -74,6 +75,12 @@ def other_network(config: DetectorConfig) -> tuple[str, ...]:
     if name not in config_names(DetectorConfig) or config.backbone_name in _networks_of(name):
         return ()
     return (f"{name}: {_network(config)}, in place of {_network(load_config(DetectorConfig, name))}",)
+
+
+def _of_plugin(config: DetectorConfig, detector: AbstractDetector) -> tuple[str, ...]:
+    """A note that names the plugin file that defines a detector, if one does."""
+    plugin = PluginFile.of(type(detector))
+    return (f"{config.model_name}: defined by the plugin {plugin.name}, sha256 {plugin.sha256[:12]}",) if plugin else ()
 
 
 @cache

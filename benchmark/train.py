@@ -11,8 +11,9 @@ import numpy as np
 from rich.console import Console
 
 from benchmark.loading import device_named, loaders
+from benchmark.plugins import PluginFile
 from config.files import write_text
-from config.load import load_config
+from config.load import YAML, load_config
 from config.processes import ALONE, Group
 from config.schema import DetectorConfig
 from detectors import build_detector
@@ -25,6 +26,7 @@ from preprocessing.reconstruction.stored import ReconstructionModel
 from preprocessing.rows import splits_of
 from preprocessing.samples import FaceSet, open_faces
 from training import RECIPE
+from training.checkpoint import RunFolder
 from training.trainer import FitResult, fit
 
 RECORD = "record.json"
@@ -47,6 +49,7 @@ class RunRecord:
         wall_seconds: of this call; a resumed run has only its last part.
         environment: software and hardware.
         git_commit: of this project.
+        plugin: the plugin file that defines the detector, and its hash; None if no plugin does.
     """
 
     detector: str
@@ -64,6 +67,7 @@ class RunRecord:
     wall_seconds: float
     environment: Environment
     git_commit: str | None
+    plugin: PluginFile | None = None
 
     @classmethod
     def read(cls, path: Path) -> "RunRecord":
@@ -73,6 +77,12 @@ class RunRecord:
             InputError: the file is missing, is not JSON, or is not a run record.
         """
         return read_record(cls, path, "run record")
+
+
+def run_folder_of(scores: Path) -> Path | None:
+    """The run folder that a score table lies in, at any depth; None if it lies in none that has a record."""
+    inside = (folder for folder in scores.resolve().parents if (folder / RECORD).is_file())
+    return next((folder for folder in inside if RunFolder(folder).config.is_file()), None)
 
 
 def training_faces(config: DetectorConfig, data: Path, profile: str = "dfb", protocol: Protocol = OURS) -> FaceSet:
@@ -136,7 +146,7 @@ def train_detector(
     Args:
         name: a detector, or a YAML file.
         data: folder of stores and manifests.
-        out: the run folder; by default results/runs/NAME.
+        out: the run folder; by default `default_folder`.
         train_sets: preprocessed data sets; by default those of the configuration.
         profile: preprocessing profile.
         protocol: of its quirks `first_frames` is heeded, and `selected_on_test` keeps every epoch to select from.
@@ -152,6 +162,7 @@ def train_detector(
     readers = loaders(workers, config, group)
     config = config.model_copy(update={"train_dataset": list(train_sets or config.train_dataset), "workers": readers})
     detector = build_detector(config)
+    plugin = PluginFile.of(type(detector))
     train_faces = training_faces(config, data, profile, protocol)
     reconstructions = train_faces.whole_reconstructions(RECIPE[config.dataset_type].reconstructed_by(config))
     val_faces = validation_faces(config, data, profile, protocol)
@@ -167,7 +178,7 @@ def train_detector(
         highlight=False,
     )
     started = time.monotonic()
-    folder = out or Path("results/runs") / config.model_name
+    folder = out or default_folder(name, config)
     result = fit(
         detector,
         train_faces,
@@ -186,7 +197,8 @@ def train_detector(
     record = RunRecord(
         detector=config.model_name,
         protocol=protocol.name,
-        initialisation=detector.backbone.initialisation,
+        initialisation=detector.initialisation,
+        plugin=plugin,
         train_sha256=train_faces.sha256,
         reconstructions=reconstructions,
         val_sha256=val_faces.sha256 if val_faces else None,
@@ -202,6 +214,22 @@ def train_detector(
     )
     write_text(folder / RECORD, json.dumps(asdict(record), indent=2) + "\n")
     return result
+
+
+def default_folder(name: str, config: DetectorConfig) -> Path:
+    """Where a run goes without `out`: a shipped detector's variants lie beside it, each in a folder of its own.
+
+    Args:
+        name: a shipped detector, a YAML file, or a variant of either; of a file the detector's name counts.
+        config: what it says.
+    """
+    given = Path(name)
+    parts: tuple[str, ...] = given.parts
+    if given.suffix in YAML:
+        parts = (config.model_name,)
+    elif given.parent.suffix in YAML:
+        parts = (config.model_name, given.name)
+    return Path("results/runs", "_".join(parts))
 
 
 def validation_faces(

@@ -35,7 +35,7 @@ def train(
     detector: Annotated[str, typer.Argument(help="A detector (assay list detectors) or a YAML file.")],
     train: Sets = None,
     data: Data = Path("data"),
-    out: Annotated[Path | None, typer.Option(help="Run folder; default: results/runs/DETECTOR.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: results/runs/DETECTOR[_VARIANT].")] = None,
     profile: Annotated[str, typer.Option(help="Preprocessing profile.")] = "dfb",
     protocol: ProtocolName = "corrected",
     overrides: Assignments = None,

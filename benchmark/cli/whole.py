@@ -23,13 +23,22 @@ class Kind(StrEnum):
     suites = "suites"
 
 
-def list_command(kind: Annotated[Kind, typer.Argument(help="What to list.")], plugin: Plugin = None) -> None:
+def list_command(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    name: Annotated[str | None, typer.Argument(help="Only this one; of a suite, in detail.")] = None,
+    plugin: Plugin = None,
+) -> None:
     """List what can be chosen by name."""
-    from benchmark.listing import names
-
     load_plugins(plugin)
-    for name, about in names(kind.value):
-        typer.echo(f"{name:20} {about}".rstrip())
+    if kind == Kind.suites:
+        from benchmark.suites.overview import show_suite, show_suites
+
+        show_suite(name, make_console()) if name else show_suites(make_console())
+        return
+    from benchmark.listing import entry, names
+
+    for heading, about in entry(kind.value, name) if name else names(kind.value):
+        typer.echo(f"{heading:20} {about}".rstrip())
 
 
 def perf(
