@@ -124,7 +124,7 @@ def animate(portrait: Portrait, performance: Performance) -> Clip:
     """
     neutral = portrait.landmarks
     track = landmark_track(neutral, performance)
-    frames = np.stack([_render(portrait, points) for points in track])
+    frames = np.stack([render(portrait, points) for points in track])
     return Clip(frames, track, neutral)
 
 
@@ -247,7 +247,7 @@ class _Head:
         return (self.centre + self.unit * flat @ self.axes).astype(np.float32)
 
 
-def _render(portrait: Portrait, points: Points) -> Image:
+def render(portrait: Portrait, points: Points) -> Image:
     """The still with its landmarks carried to `points`."""
     neutral, (height, width) = portrait.landmarks, portrait.rgb.shape[:2]
     border = _border(width, height)

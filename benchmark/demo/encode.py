@@ -1,10 +1,11 @@
-"""Frames become video files, with bytes that depend on nothing but the frames and the library's version."""
+"""Frames become video files or stills, with bytes that depend on nothing but the frames and the library's version."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -52,3 +53,10 @@ def write_video(path: Path, frames: npt.NDArray[np.uint8], encoder: Encoder) -> 
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24" if picture.ndim == 3 else "gray")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+
+
+def write_still(path: Path, frames: npt.NDArray[np.uint8]) -> None:
+    """Writes the first of (T, H, W, 3) RGB uint8 frames as a JPEG file of quality 95, whole or not at all."""
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(frames[0], cv2.COLOR_RGB2BGR))
+    with atomic_path(path) as scratch:
+        scratch.write_bytes(encoded.tobytes())

@@ -13,7 +13,8 @@ All are classical and run on a CPU; none is a learned generator, and their names
     BoxSwap             a low-resolution square around the face replaced, as one-shot swappers paste their 128 px output
     MouthSwap           only mouth and chin replaced, as lip-synchronisation does
 
-The first four make DemoFF, the other three DemoX. Every function takes a clip, frames (T, H, W, 3) uint8 RGB with their
+The first four make DemoFF, the other three DemoX; DemoDF40 and DemoDiFF have others beside them, which are in
+benchmark.demo.edits and benchmark.demo.synthesis. Every function takes a clip, frames (T, H, W, 3) uint8 RGB with their
 landmark track (T, 81, 2), and returns forged frames and masks (T, H, W) uint8: 255 where the picture is the forger's
 alone, 0 where it was not touched; such pixels are returned unchanged. All that varies from clip to clip is drawn from
 the given generator.
@@ -36,12 +37,12 @@ Offsets = npt.NDArray[np.float32]
 """(T, 81, 2) float32, what an expression adds to a face's landmarks, in jaw widths."""
 Alpha = npt.NDArray[np.float32]
 
-_JAW, _BROWS, _NOSE, _EYES, _MOUTH = range(17), range(17, 27), range(27, 36), range(36, 48), range(48, 68)
-_FACE = [*_JAW, *_BROWS]
-_INNER = [*_BROWS, *_NOSE, *_EYES, *_MOUTH]
+_JAW, _BROWS, _NOSE, EYES, _MOUTH = range(17), range(17, 27), range(27, 36), range(36, 48), range(48, 68)
+FACE = [*_JAW, *_BROWS]
+INNER = [*_BROWS, *_NOSE, *EYES, *_MOUTH]
 _STABLE = [*_NOSE, 36, 39, 42, 45, 0, 16]
 _LOWER_FACE = [*range(3, 14), 31, 33, 35]
-_WARP_SMOOTHING = 4.0
+WARP_SMOOTHING = 4.0
 
 
 def landmark_swap(clip: Clip, source: Portrait, rng: np.random.Generator) -> tuple[Frames, Masks]:
@@ -56,11 +57,11 @@ def landmark_swap(clip: Clip, source: Portrait, rng: np.random.Generator) -> tup
 
     def forge(frame: Image, points: Points, _: int) -> Image:
         seen = points + rng.normal(0, jitter, points.shape).astype(np.float32)
-        box = _face_box(points, frame)
-        face = sample(source.rgb, thin_plate_map(seen, source.landmarks, box, _WARP_SMOOTHING))
-        return match_colour(face, _cut(frame, box), hull_alpha(points[_FACE], box, 0.02), strength)
+        box = face_box(points, frame)
+        face = sample(source.rgb, thin_plate_map(seen, source.landmarks, box, WARP_SMOOTHING))
+        return match_colour(face, cut(frame, box), hull_alpha(points[FACE], box, 0.02), strength)
 
-    return _forge_each(clip, forge, lambda points, box: hull_alpha(points[_FACE], box, softness))
+    return forge_each(clip, forge, lambda points, box: hull_alpha(points[FACE], box, softness))
 
 
 def expression_warp(clip: Clip, expression: Offsets, rng: np.random.Generator) -> tuple[Frames, Masks]:
@@ -74,17 +75,17 @@ def expression_warp(clip: Clip, expression: Offsets, rng: np.random.Generator) -
     gain, detail, softness = rng.uniform(1.0, 1.5), rng.uniform(0.45, 0.65), rng.uniform(0.05, 0.12)
     shade = rng.uniform(-0.06, 0.06, size=3)
     offsets = gain * expression - expression_offsets(clip.track, clip.neutral)
-    offsets[:, _EYES] = 0
+    offsets[:, EYES] = 0
     neutral_gap = lip_gap(clip.neutral)
 
     def forge(frame: Image, points: Points, t: int) -> Image:
-        box = _face_box(points, frame)
-        moved = _with_expression(points, offsets[t])
-        warped = sample(frame, thin_plate_map(moved, points, box, _WARP_SMOOTHING))
+        box = face_box(points, frame)
+        moved = with_expression(points, offsets[t])
+        warped = sample(frame, thin_plate_map(moved, points, box, WARP_SMOOTHING))
         warped = open_mouth(warped, moved - np.array(box[:2], np.float32), max(neutral_gap, lip_gap(points)))
-        return _shade(_rescaled(warped, detail, cv2.INTER_LINEAR), shade)
+        return _shade(rescaled(warped, detail, cv2.INTER_LINEAR), shade)
 
-    return _forge_each(clip, forge, lambda points, box: hull_alpha(points[_FACE], box, softness))
+    return forge_each(clip, forge, lambda points, box: hull_alpha(points[FACE], box, softness))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +150,12 @@ def linear_autoencoder(
     step = towards * (space.encode(source.rgb, source.landmarks) - space.encode(clip.frames[0], clip.track[0]))
 
     def forge(frame: Image, points: Points, _: int) -> Image:
-        box = _face_box(points, frame)
+        box = face_box(points, frame)
         texture = space.decode(space.encode(frame, points) + step)
-        face = sample(texture, thin_plate_map(points, space.shape, box, _WARP_SMOOTHING))
-        return match_colour(face, _cut(frame, box), hull_alpha(points[_FACE], box, 0.02), strength)
+        face = sample(texture, thin_plate_map(points, space.shape, box, WARP_SMOOTHING))
+        return match_colour(face, cut(frame, box), hull_alpha(points[FACE], box, 0.02), strength)
 
-    return _forge_each(clip, forge, lambda points, box: hull_alpha(points[_FACE], box, softness))
+    return forge_each(clip, forge, lambda points, box: hull_alpha(points[FACE], box, softness))
 
 
 def super_resolution(clip: Clip, rng: np.random.Generator) -> tuple[Frames, Masks]:
@@ -167,10 +168,10 @@ def super_resolution(clip: Clip, rng: np.random.Generator) -> tuple[Frames, Mask
     factor, sharpening, softness = rng.uniform(3.0, 4.0), rng.uniform(0.8, 1.5), rng.uniform(0.04, 0.10)
 
     def forge(frame: Image, points: Points, _: int) -> Image:
-        face = _rescaled(_cut(frame, _face_box(points, frame)), 1 / factor, cv2.INTER_LANCZOS4)
+        face = rescaled(cut(frame, face_box(points, frame)), 1 / factor, cv2.INTER_LANCZOS4)
         return cv2.addWeighted(face, 1 + sharpening, cv2.GaussianBlur(face, (0, 0), factor / 2), -sharpening, 0)
 
-    return _forge_each(clip, forge, lambda points, box: hull_alpha(points[_FACE], box, softness))
+    return forge_each(clip, forge, lambda points, box: hull_alpha(points[FACE], box, softness))
 
 
 def poisson_swap(clip: Clip, source: Portrait, rng: np.random.Generator) -> tuple[Frames, Masks]:
@@ -185,10 +186,10 @@ def poisson_swap(clip: Clip, source: Portrait, rng: np.random.Generator) -> tupl
     forged, masks = clip.frames.copy(), np.zeros(clip.frames.shape[:3], np.uint8)
     for t, (frame, points) in enumerate(zip(clip.frames, clip.track, strict=True)):
         seen = points + rng.normal(0, jitter, points.shape).astype(np.float32)
-        left, top, right, bottom = box = _face_box(points, frame)
-        face = sample(source.rgb, thin_plate_map(seen, source.landmarks, box, _WARP_SMOOTHING))
-        face = match_colour(face, _cut(frame, box), hull_alpha(points[_FACE], box, 0.02), strength)
-        inside = np.where(hull_alpha(points[_FACE], box, inset) > 0.5, 255, 0).astype(np.uint8)
+        left, top, right, bottom = box = face_box(points, frame)
+        face = sample(source.rgb, thin_plate_map(seen, source.landmarks, box, WARP_SMOOTHING))
+        face = match_colour(face, cut(frame, box), hull_alpha(points[FACE], box, 0.02), strength)
+        inside = np.where(hull_alpha(points[FACE], box, inset) > 0.5, 255, 0).astype(np.uint8)
         inside[[0, -1]] = inside[:, [0, -1]] = 0
         x, y, width, height = cv2.boundingRect(inside)
         centre = (left + x + width // 2, top + y + height // 2)
@@ -210,14 +211,14 @@ def box_swap(clip: Clip, source: Portrait, rng: np.random.Generator) -> tuple[Fr
     strength, detail = rng.uniform(0.7, 0.95), rng.uniform(0.4, 0.6)
 
     def forge(frame: Image, points: Points, _: int) -> Image:
-        box = _face_box(points, frame)
+        box = face_box(points, frame)
         # the shape follows the target's half way, as a swapper that keeps pose but not identity would
         rigid = transform(similarity(points[_STABLE], source.landmarks[_STABLE]), source.landmarks)
-        face = sample(source.rgb, thin_plate_map(0.5 * points + 0.5 * rigid, source.landmarks, box, _WARP_SMOOTHING))
-        face = _rescaled(face, detail, cv2.INTER_LINEAR)
-        return match_colour(face, _cut(frame, box), hull_alpha(points[_INNER], box, 0.02), strength)
+        face = sample(source.rgb, thin_plate_map(0.5 * points + 0.5 * rigid, source.landmarks, box, WARP_SMOOTHING))
+        face = rescaled(face, detail, cv2.INTER_LINEAR)
+        return match_colour(face, cut(frame, box), hull_alpha(points[INNER], box, 0.02), strength)
 
-    return _forge_each(clip, forge, _square_alpha)
+    return forge_each(clip, forge, _square_alpha)
 
 
 def mouth_swap(clip: Clip, source: Portrait, expression: Offsets, rng: np.random.Generator) -> tuple[Frames, Masks]:
@@ -231,17 +232,17 @@ def mouth_swap(clip: Clip, source: Portrait, expression: Offsets, rng: np.random
     """
     strength, softness, detail = rng.uniform(0.6, 0.95), rng.uniform(0.08, 0.14), rng.uniform(0.5, 0.8)
     offsets = expression - expression_offsets(clip.track, clip.neutral)
-    offsets[:, [*_BROWS, *_EYES]] = 0
+    offsets[:, [*_BROWS, *EYES]] = 0
 
     def forge(frame: Image, points: Points, t: int) -> Image:
-        box = _face_box(points, frame)
-        moved = _with_expression(points, offsets[t])
-        face = sample(source.rgb, thin_plate_map(moved, source.landmarks, box, _WARP_SMOOTHING))
+        box = face_box(points, frame)
+        moved = with_expression(points, offsets[t])
+        face = sample(source.rgb, thin_plate_map(moved, source.landmarks, box, WARP_SMOOTHING))
         face = open_mouth(face, moved - np.array(box[:2], np.float32), lip_gap(source.landmarks))
-        face = _rescaled(face, detail, cv2.INTER_LINEAR)
-        return match_colour(face, _cut(frame, box), hull_alpha(points[_LOWER_FACE], box, 0.02), strength)
+        face = rescaled(face, detail, cv2.INTER_LINEAR)
+        return match_colour(face, cut(frame, box), hull_alpha(points[_LOWER_FACE], box, 0.02), strength)
 
-    return _forge_each(clip, forge, lambda points, box: hull_alpha(points[_LOWER_FACE], box, softness))
+    return forge_each(clip, forge, lambda points, box: hull_alpha(points[_LOWER_FACE], box, softness))
 
 
 def expression_offsets(track: Track, neutral: Points) -> Offsets:
@@ -255,7 +256,7 @@ def expression_offsets(track: Track, neutral: Points) -> Offsets:
         (T, 81, 2) float32 in jaw widths, in the still's axes; zero for jaw line, nose and forehead.
     """
     offsets = np.zeros(track.shape, np.float32)
-    moving = [*_BROWS, *_EYES, *_MOUTH]
+    moving = [*_BROWS, *EYES, *_MOUTH]
     for t, points in enumerate(track):
         upright = transform(similarity(neutral[_STABLE], points[_STABLE]), points)
         offsets[t, moving] = (upright - neutral)[moving] / jaw_width(neutral)
@@ -301,13 +302,13 @@ def match_colour(face: Image, target: Image, alpha: Alpha, strength: float) -> I
     return cv2.cvtColor(np.clip(matched + 0.5, 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB)
 
 
-def _forge_each(
+def forge_each(
     clip: Clip, forge: Callable[[Image, Points, int], Image], alpha_of: Callable[[Points, Box], Alpha]
 ) -> tuple[Frames, Masks]:
     """Blends `forge(frame, points, t)`, a picture of the face box, into every frame by `alpha_of(points, box)`."""
     forged, masks = clip.frames.copy(), np.zeros(clip.frames.shape[:3], np.uint8)
     for t, (frame, points) in enumerate(zip(clip.frames, clip.track, strict=True)):
-        left, top, right, bottom = box = _face_box(points, frame)
+        left, top, right, bottom = box = face_box(points, frame)
         opacity = np.round(alpha_of(points, box) * 255)
         alpha = (opacity / 255).astype(np.float32)[..., None]
         inside = frame[top:bottom, left:right]
@@ -318,11 +319,13 @@ def _forge_each(
     return forged, masks
 
 
-def _face_box(points: Points, frame: Image) -> Box:
+def face_box(points: Points, frame: Image) -> Box:
+    """The part of a frame that a manipulation of the face at (81, 2) `points` works on."""
     return bounding_box(points[:68], frame.shape, margin=8)
 
 
-def _cut(frame: Image, box: Box) -> Image:
+def cut(frame: Image, box: Box) -> Image:
+    """The part of a frame in a box."""
     left, top, right, bottom = box
     return frame[top:bottom, left:right]
 
@@ -339,7 +342,7 @@ def _feather(filled: npt.NDArray[np.uint8], width: float) -> Alpha:
 def _square_alpha(points: Points, box: Box) -> Alpha:
     """A rounded square over brows, nose and mouth, upright with the face."""
     left, top, right, bottom = box
-    inner = points[_INNER]
+    inner = points[INNER]
     centre = (inner.min(axis=0) + inner.max(axis=0)) / 2 - (left, top)
     eyes = points[42:48].mean(axis=0) - points[36:42].mean(axis=0)
     angle = float(np.degrees(np.arctan2(eyes[1], eyes[0])))
@@ -350,7 +353,7 @@ def _square_alpha(points: Points, box: Box) -> Alpha:
     return _feather(filled, 0.08 * side)
 
 
-def _with_expression(points: Points, offsets: Points) -> Points:
+def with_expression(points: Points, offsets: Points) -> Points:
     """Points of a frame moved by offsets in jaw widths, turned to the head's roll."""
     eyes = points[42:48].mean(axis=0) - points[36:42].mean(axis=0)
     cosine, sine = eyes / np.linalg.norm(eyes)
@@ -358,7 +361,7 @@ def _with_expression(points: Points, offsets: Points) -> Points:
     return (points + jaw_width(points) * offsets @ turn.T).astype(np.float32)
 
 
-def _rescaled(face: Image, scale: float, enlarge: int) -> Image:
+def rescaled(face: Image, scale: float, enlarge: int) -> Image:
     """The picture reduced by `scale` and enlarged to its old size: what a generator of that resolution can show."""
     height, width = face.shape[:2]
     small = cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -382,4 +385,4 @@ def _mean_shape(shapes: list[Points], size: int) -> Points:
 
 def _texture(rgb: Image, points: Points, shape: Points, size: int) -> Image:
     """The face at `points`, warped to `shape` in a square of `size`."""
-    return sample(rgb, thin_plate_map(shape, points, (0, 0, size, size), _WARP_SMOOTHING))
+    return sample(rgb, thin_plate_map(shape, points, (0, 0, size, size), WARP_SMOOTHING))

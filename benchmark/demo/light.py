@@ -83,6 +83,7 @@ def lightened(name: str, train_sets: Sequence[str], seed: int, overrides: Sequen
     """
     taken = load_config(DetectorConfig, BASELINE).model_dump(mode="json", include=set(_TAKEN))
     own = load_config(DetectorConfig, name, overrides)
+    taken["backbone_config"]["inc"] = own.backbone_config.inc  # what a method makes of the image is its own
     members = RECIPE[own.dataset_type].members
     values = taken | {"manualSeed": seed, "train_dataset": list(train_sets)}
     assigned = (*overrides, *(assignment(key, value) for key, value in values.items()))

@@ -12,11 +12,11 @@ from rich.console import Console
 
 from benchmark.demo.light import BASELINE
 from benchmark.evaluate import Evaluated
-from benchmark.leaderboard import calibration_table, manipulation_table, summary_table
 from benchmark.report.collect import collect
 from benchmark.report.explanations import Faces
 from benchmark.report.make import lead, notes, sections
 from benchmark.report.page import Facts, Picture, Report, Section, write_report
+from benchmark.score_tables import calibration_table, manipulation_table, summary_table
 from config.files import atomic_path
 from evaluation.metrics import group_scores
 from evaluation.plots.curves import Curve, roc_figure, score_histogram

@@ -73,18 +73,26 @@ def read_portraits(paths: list[Path], predictor: Predictor) -> list[Portrait | s
     return [_read_portrait(path, loaded) for path in paths]
 
 
-def _read_portrait(path: Path, predictor: "dlib.shape_predictor") -> Portrait | str:
+def read_picture(path: Path) -> npt.NDArray[np.uint8] | None:
+    """A jpg or png file, reduced to at most 900 pixels, as (H, W, 3) uint8 RGB; None if it cannot be read."""
     try:
         encoded = np.frombuffer(path.read_bytes(), np.uint8)
         bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
     except (OSError, cv2.error):
         bgr = None
     if bgr is None:
-        return "unreadable"
+        return None
     scale = _LONGEST_SIDE / max(bgr.shape[:2])
     if scale < 1:
         bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    portrait = find_portrait(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), predictor)
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _read_portrait(path: Path, predictor: "dlib.shape_predictor") -> Portrait | str:
+    rgb = read_picture(path)
+    if rgb is None:
+        return "unreadable"
+    portrait = find_portrait(rgb, predictor)
     if portrait is None:
         return "no face"
     jaw = float(np.linalg.norm(portrait.landmarks[16] - portrait.landmarks[0]))

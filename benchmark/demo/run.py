@@ -9,9 +9,10 @@ from rich.console import Console
 
 from benchmark.demo.light import lightened_all
 from benchmark.demo.pages import Outcome, write_pages
-from benchmark.demo.prepare import DATASETS, prepare_demo, reconstruct_demo
+from benchmark.demo.prepare import DATASETS, STAMP, prepare_demo, reconstruct_demo
 from benchmark.evaluate import show_results
 from benchmark.suites.plan import Trained, plan_suite
+from benchmark.suites.readings import read_plan
 from benchmark.suites.reproduce import RUNS, write_table
 from benchmark.suites.run import Machine, run_plan
 from benchmark.suites.stand_ins import on_the_demo
@@ -67,9 +68,10 @@ def run_demo(
     outcomes = [_outcome(entry, plan.suite.threshold_on) for entry in plan.trained]
     for outcome in outcomes:
         show_results(outcome.results, console)
-    table = suite_table(plan)
+    readings = read_plan(plan)
+    table = suite_table(plan, readings, STAMP)
     shutil.rmtree(out / "results", ignore_errors=True)  # those of other detectors would stand beside
-    write_table(plan, table, out)
+    write_table(plan, table, readings, out)
     pages = write_pages(out, made.data, made.rows, outcomes, table, made.note, started)
     console.print(f"\n{FORMATS['md'](table)}", highlight=False, markup=False)
     console.print(f"report: {pages.report}   tables and figures: {pages.folder}", highlight=False)

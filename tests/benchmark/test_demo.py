@@ -1,5 +1,7 @@
 """The demo's road from media to report, on a few short clips, and what its detectors have of the baseline."""
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from benchmark.demo.light import BASELINE, lightened
 from config.load import config_names, load_config
 from config.schema import DetectorConfig
 from detectors import DETECTOR
+from detectors.conformance import Case, prediction, training_step
 from evaluation.scores import ScoreRecord
 from tests.dfb import write_ffpp
 from training import RECIPE
@@ -23,9 +26,8 @@ def test_detectors_are_trained_and_reported_side_by_side(assay, tmp_path: Path):
     assert code == 0, err
     assert "small autoencoder, a substitute" in words
 
-    table = (out / "results" / "leaderboard.csv").read_text()
-    rows = [line.split(",") for line in table.splitlines()]
-    assert [row[0] for row in rows] == ["Detector", BASELINE, "mine"]
+    both = list(csv.DictReader(io.StringIO((out / "results" / "leaderboard.csv").read_text())))
+    assert [row["Detector"] for row in both] == [BASELINE, "mine"]
     for row, run in ((BASELINE, BASELINE), ("mine", "sbi")):
         (found,) = (out / "runs").glob(f"{run}-*/eval-*/DemoX/scores.json")
         record = ScoreRecord.read(found)
@@ -46,23 +48,35 @@ def test_detectors_are_trained_and_reported_side_by_side(assay, tmp_path: Path):
     assert code == 0, err
     assert "epoch 1/" not in words
     assert weights.stat().st_mtime_ns == before
-    alone = [line.split(",") for line in (out / "results" / "leaderboard.csv").read_text().splitlines()]
-    assert alone == rows[:2]
+    (alone,) = csv.DictReader(io.StringIO((out / "results" / "leaderboard.csv").read_text()))
+    assert alone == {heading: value for heading, value in both[0].items() if not heading.endswith(" tied")}
     assert (out / "results" / "metrics.csv").is_file()
     assert not (out / "results" / "mine").exists()
 
 
 @pytest.mark.parametrize("name", config_names(DetectorConfig))
 def test_a_detector_keeps_all_but_the_baselines_network_and_input(name: str):
-    baseline, own = (load_config(DetectorConfig, each) for each in (BASELINE, name))
+    """Unless its class says otherwise: a method bound to its own network."""
+    own = load_config(DetectorConfig, name)
+    baseline = load_config(DetectorConfig, BASELINE, DETECTOR[own.model_name].light)
     found = lightened(name, ["DemoFF"], seed=7).config
-    for key in ("backbone_name", "backbone_config", "pretrained", "mean", "std", "resolution", "optimizer"):
+    inputs = {"inc": own.backbone_config.inc}
+    assert found.backbone_config == baseline.backbone_config.model_copy(update=inputs)
+    for key in ("backbone_name", "pretrained", "mean", "std", "resolution", "optimizer"):
         assert getattr(found, key) == getattr(baseline, key)
     own = load_config(DetectorConfig, name, DETECTOR[own.model_name].light)
     for key in ("model_name", "dataset_type", "pseudofake", "loss_func", "options", "with_mask", "data_aug"):
         assert getattr(found, key) == getattr(own, key)
     assert found.train_batchSize % RECIPE[own.dataset_type].members == 0
     assert (found.manualSeed, found.train_dataset) == (7, ["DemoFF"])
+
+
+@pytest.mark.parametrize("name", ["ffd", "recce", "srm"])
+def test_a_method_that_works_between_layers_finds_them_in_the_baselines_network(name: str):
+    config = lightened(name, ["DemoFF"], seed=7).config
+    case = Case.of(config.model_copy(update={"resolution": 64}))
+    prediction(case)
+    training_step(case)
 
 
 def test_the_baseline_is_what_its_file_says():

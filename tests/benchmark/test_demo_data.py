@@ -9,18 +9,20 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from benchmark.demo import build
 from benchmark.demo.animate import INNER_LIPS, Camera, Clip, animate, lip_gap, perform
-from benchmark.demo.build import DEMOFF_METHODS, DEMOX_METHODS, FRAMES, STILLS, build_demo, claim, split_pairs
+from benchmark.demo.build import STILLS, build_demo, claim
 from benchmark.demo.encode import C23, MASK, MPEG4, write_video
 from benchmark.demo.forge import FaceSpace, expression_offsets
 from benchmark.demo.portraits import Portrait, find_pictures, find_portrait, frame_face
+from benchmark.demo.sets import DEMOFF_METHODS, DEMOX_METHODS, FRAMES, split_pairs
+from benchmark.demo.targets import Forgery, forge_clip
 from benchmark.demo.warp import similarity, thin_plate_map, transform
 from config.errors import InputError
 from preprocessing.landmarks import find_predictor, load_predictor
+from tests.benchmark.demo_media import PEOPLE, SETS
 
-PEOPLE = 16
 SIZE = 192
+EDITS = ("RegionSwap", "FeatureWarp", "SkinSmoothing")
 
 
 def decode(path: Path) -> npt.NDArray[np.uint8]:
@@ -31,30 +33,6 @@ def decode(path: Path) -> npt.NDArray[np.uint8]:
         if not there:
             return np.array(frames)
         frames.append(frame)
-
-
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixteen of the stills in a nested folder, with files that are no portraits."""
-    folder = tmp_path_factory.mktemp("faces")
-    for index, still in enumerate(find_pictures(STILLS)[:PEOPLE]):
-        copy = folder / ("a" if index % 2 else "b") / still.name
-        copy.parent.mkdir(exist_ok=True)
-        copy.write_bytes(still.read_bytes())
-    (folder / "broken.jpg").write_bytes(b"not a picture")
-    (folder / "empty.png").touch()
-    (folder / "notes.txt").write_text("no picture either")
-    cv2.imwrite(str(folder / "grey.png"), np.full((300, 300, 3), 127, np.uint8))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def demo(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("demo")
-    calls: list[tuple[int, int]] = []
-    build_demo(out, faces=faces, workers=2, on_progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(done, PEOPLE) for done in range(1, PEOPLE + 1)]
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +127,7 @@ def test_a_second_start_makes_only_what_is_missing_and_the_same_bytes(demo: Path
     content = {path: path.read_bytes() for path in lost}
     for path in lost:
         path.unlink()
-    build_demo(demo, faces=faces, workers=1)
+    build_demo(demo, SETS, faces=faces, workers=1)
     assert {path: path.read_bytes() for path in lost} == content
     assert set(demo.rglob("*.mp4")) == set(made)
     assert {path for path, time in made.items() if path.stat().st_mtime_ns != time} == set(lost)
@@ -172,15 +150,15 @@ def test_a_folder_of_other_videos_is_not_touched(faces: Path, tmp_path: Path) ->
     kept.parent.mkdir()
     kept.write_bytes(b"mine")
     with pytest.raises(InputError, match="was not made by the demo"):
-        build_demo(tmp_path, faces=faces, workers=1)
+        build_demo(tmp_path, SETS, faces=faces, workers=1)
     assert kept.read_bytes() == b"mine"
 
 
 def test_too_few_faces_are_refused_with_the_numbers(faces: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"8 of 8 pictures.*at least 16"):
-        build_demo(tmp_path, faces=faces / "a", workers=1)
+        build_demo(tmp_path, SETS, faces=faces / "a", workers=1)
     with pytest.raises(InputError, match="no such folder"):
-        build_demo(tmp_path, faces=tmp_path / "nowhere")
+        build_demo(tmp_path, SETS, faces=tmp_path / "nowhere")
     assert not list(tmp_path.iterdir())
 
 
@@ -193,7 +171,7 @@ def test_splits_share_no_identity(identities: int) -> None:
     assert split_pairs(identities, seed=3) == splits != split_pairs(identities, seed=4)
 
 
-@pytest.mark.parametrize("method", [*DEMOFF_METHODS, *DEMOX_METHODS])
+@pytest.mark.parametrize("method", [*DEMOFF_METHODS, *DEMOX_METHODS, *EDITS])
 def test_a_manipulation_changes_the_face_and_nothing_else(
     method: str, clip: Clip, portraits: list[Portrait], tmp_path: Path
 ) -> None:
@@ -201,8 +179,8 @@ def test_a_manipulation_changes_the_face_and_nothing_else(
     driving = animate(source, perform(len(clip.frames), np.random.default_rng(1)))
     expression = expression_offsets(driving.track, driving.neutral)
     space = FaceSpace.fit(portraits[2:], components=5)
-    forgery = build.Forgery(method, source, expression, (7,), tmp_path / "a.mp4", None)
-    frames, masks = build.forge_clip(clip, forgery, space)
+    forgery = Forgery(method, source, expression, (7,), tmp_path / "a.mp4")
+    frames, masks = forge_clip(clip, forgery, space)
     assert (frames.shape, masks.shape) == (clip.frames.shape, clip.frames.shape[:3])
     np.testing.assert_array_equal(frames[masks == 0], clip.frames[masks == 0])
     for points, mask, before, after in zip(clip.track, masks, clip.frames, frames, strict=True):
@@ -210,7 +188,7 @@ def test_a_manipulation_changes_the_face_and_nothing_else(
         assert mask[mouth[1], mouth[0]] > 127
         assert 0.01 < (mask > 0).mean() < 0.5
         assert np.abs(before[mask > 127].astype(int) - after[mask > 127]).mean() > 1
-    again, _ = build.forge_clip(clip, forgery, space)
+    again, _ = forge_clip(clip, forgery, space)
     np.testing.assert_array_equal(again, frames)
 
 
