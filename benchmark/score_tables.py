@@ -7,12 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.places import SCORES, files_below, scores_path
+from benchmark.run_names import run_name
+from benchmark.samples import other_samples_note, samples_mark, samples_of
 from config.errors import InputError, unknown
 from evaluation.bootstrap import RESAMPLES, bootstrap
 from evaluation.comparison import compare_auc, delong_test, pair_scores
 from evaluation.measurement import Measurement
 from evaluation.metrics import METRICS, ClassMetrics, Thresholds, choose_thresholds, evaluate_scores, per_class
-from evaluation.protocol import CORRECTED, Protocol
+from evaluation.protocol import Protocol
 from evaluation.scores import ScoreRecord, read_scores
 from evaluation.tables import Column, Interval, Spread, Table
 
@@ -43,6 +45,7 @@ class Cell:
         value: the metric; None if it has none.
         interval: its interval, if it was asked for.
         notes: what a reader must know beside the value.
+        samples: the `samples_mark` of what it is of.
     """
 
     path: Path
@@ -50,6 +53,7 @@ class Cell:
     value: float | None
     interval: Interval | None
     notes: tuple[str, ...]
+    samples: str
 
     @property
     def test_set(self) -> str:
@@ -62,26 +66,7 @@ class Cell:
         return run_name(self.path, self.record)
 
 
-def run_name(path: Path, record: ScoreRecord) -> str:
-    """The detector, with the run's folder when that says something else, and with a protocol that is not ours."""
-    folder = path.parent.parent.parent.name
-    return name_of_run(record.detector, "" if folder == "runs" else folder, record.protocol)
-
-
-def name_of_run(detector: str, folder: str, protocol: str = CORRECTED) -> str:
-    """What a run is called: "sbi", by its folder "sbi-1a2b3c4d5e" or "sbi (second try)", "sbi (dfb_legacy)".
-
-    Args:
-        detector: its name.
-        folder: of the run; empty where there is none.
-        protocol: of its scores.
-    """
-    name = folder if folder.startswith(f"{detector}-") else detector
-    about = [*([folder] if folder not in {name, ""} else []), *([protocol] if protocol != CORRECTED else [])]
-    return f"{name} ({', '.join(about)})" if about else name
-
-
-def leaderboard(
+def runs_table(
     paths: Sequence[Path],
     metric: str = "frame_auc",
     *,
@@ -115,6 +100,8 @@ def leaderboard(
         run: {name: (cell.value, cell.interval) for name, cell in row.items()} for run, row in by_run.items()
     }
     notes = {note for cell in cells for note in cell.notes}
+    for name in sets:
+        notes.update(other_samples_note(name, [(run, row[name].samples) for run, row in by_run.items() if name in row]))
     if intervals:
         notes.add(bootstrap_note(resamples, seed))
     table = metric_table(metric, sets, shown, sorted(notes))
@@ -127,7 +114,7 @@ def metric_table(
     rows: dict[str, dict[str, tuple[float | None, Spread | None]]],
     footnotes: Sequence[str],
 ) -> Table:
-    """A leaderboard's table from the value and spread of each row on each test set."""
+    """The table of a metric from the value and spread of each row on each test set."""
     title = metric_title(metric)
     filled = [[row.get(name, (None, None)) for name in sets] for row in rows.values()]
     has_spread = any(spread for row in filled for _, spread in row)
@@ -151,7 +138,7 @@ def read_cells(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> list[Cell]:
-    """One metric of all score tables; arguments and errors as for `leaderboard`."""
+    """One metric of all score tables; arguments and errors as for `runs_table`."""
     if metric not in METRICS:
         raise unknown("metric", metric, METRICS)
     cells = []
@@ -163,7 +150,7 @@ def read_cells(
         notes += (metrics.threshold_note,) if metric.endswith("pct") else ()
         drawn = bootstrap(scores, [metric], thresholds, resamples=resamples, seed=seed) if intervals else None
         interval = drawn.interval(metric) if drawn else None
-        cells.append(Cell(path, record, getattr(metrics, metric), interval, notes))
+        cells.append(Cell(path, record, getattr(metrics, metric), interval, notes, samples_mark(samples_of(scores))))
     return cells
 
 
@@ -197,7 +184,19 @@ def read_table(path: Path) -> tuple[ScoreRecord, pd.DataFrame]:
         InputError: either cannot be read.
     """
     record = ScoreRecord.read(ScoreRecord.beside(path))
-    return record, Protocol.parse(record.protocol).view(record.with_rule(read_scores(path)))
+    return record, rows_of(path, record)
+
+
+def rows_of(path: Path, record: ScoreRecord) -> pd.DataFrame:
+    """The rows of a score table, perturbed or not, as the protocol's metrics of its record take them.
+
+    Raises:
+        InputError: it cannot be read, is not what its record says, or there is no such protocol.
+    """
+    scores = read_scores(path)
+    if (videos := scores["video_id"].nunique()) != record.n_videos:
+        raise InputError(f"{path} does not belong to its record: it holds {videos} videos, not {record.n_videos}")
+    return Protocol.parse(record.protocol).view(record.with_rule(scores))
 
 
 def summary_table(results: Iterable[tuple[str, Measurement]], footnotes: Sequence[str] = ()) -> Table:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.leaderboard import (
+from benchmark.run_names import name_of_run
+from benchmark.score_tables import (
     calibration_table,
     comparison_table,
-    leaderboard,
     manipulation_table,
-    name_of_run,
+    runs_table,
     scores_path,
     summary_table,
     thresholds_beside,
@@ -83,7 +83,7 @@ def test_rows_are_runs_columns_are_sets_and_an_incomplete_row_has_no_mean(tmp_pa
     scored(tmp_path / "xception", "xception", "A", PERFECT)
     scored(tmp_path / "xception", "xception", "B", HALF)
     scored(tmp_path / "second", "xception", "A", HALF)
-    table = leaderboard([tmp_path])
+    table = runs_table([tmp_path])
     assert table.rows == ("xception (second)", "xception")
     assert [column.name for column in table.columns] == ["A", "B", "Avg."]
     assert table.values == ((0.5, None, None), (1.0, 0.5, 0.75))
@@ -92,15 +92,15 @@ def test_rows_are_runs_columns_are_sets_and_an_incomplete_row_has_no_mean(tmp_pa
 
 def test_equal_error_rate_is_better_when_low(tmp_path: Path):
     scored(tmp_path / "xception", "xception", "A", PERFECT)
-    (column,) = leaderboard([tmp_path], "frame_eer").columns
+    (column,) = runs_table([tmp_path], "frame_eer").columns
     assert column.higher_is_better is False
 
 
 def test_the_same_run_twice_is_refused(tmp_path: Path):
     paths = [scored(tmp_path / copy / "xception", "xception", "A", PERFECT) for copy in ("one", "two")]
     with pytest.raises(InputError, match="given twice"):
-        leaderboard(paths)
-    assert leaderboard([paths[0], paths[0], paths[0].parent]).rows == ("xception",)
+        runs_table(paths)
+    assert runs_table([paths[0], paths[0], paths[0].parent]).rows == ("xception",)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,16 @@ def test_a_run_is_called_by_its_detector_and_by_its_folder_if_that_says_more(
     assert name_of_run(detector, folder, protocol) == name
 
 
+def test_runs_of_other_videos_are_said_not_to_compare(tmp_path: Path):
+    runs = {"a": PERFECT, "b": HALF, "c": PERFECT[1:]}
+    paths = [scored(tmp_path / name, name, "X", rows) for name, rows in runs.items()]
+    assert "X: of other videos, frames or labels than a: c" in runs_table(paths).footnotes
+    assert not [note for note in runs_table(paths[:2]).footnotes if "of other" in note]
+
+
 def test_one_class_leaves_the_cell_empty_and_says_why(tmp_path: Path):
     scored(tmp_path / "xception", "xception", "A", PERFECT[:2])
-    table = leaderboard([tmp_path])
+    table = runs_table([tmp_path])
     assert table.values == ((None,),)
     assert any("A: no fake sample" in note for note in table.footnotes)
 
@@ -150,29 +157,29 @@ SPREAD = [(0, 0.1), (0, 0.3), (0, 0.6), (1, 0.2), (1, 0.5), (1, 0.9), (1, 0.95)]
 def test_intervals_stand_beside_values(tmp_path: Path):
     path = scored(tmp_path / "xception", "xception", "A", SPREAD)
     scored(tmp_path / "xception", "xception", "B", SPREAD[:2])
-    table = leaderboard([tmp_path], "video_auc", intervals=True, resamples=50, seed=4)
+    table = runs_table([tmp_path], "video_auc", intervals=True, resamples=50, seed=4)
     expected = bootstrap(read_scores(path), ["video_auc"], resamples=50, seed=4).interval("video_auc")
     assert table.spreads == ((expected, None, None),)
     assert "in brackets: 95 % intervals from 50 resamples of the videos, seed 4" in table.footnotes
-    assert leaderboard([tmp_path], "video_auc").spreads == ()
+    assert runs_table([tmp_path], "video_auc").spreads == ()
 
 
 def test_a_folder_stands_for_its_test_scores(tmp_path: Path):
     scored(tmp_path / "xception", "xception", "A", PERFECT)
     val = scored(tmp_path / "xception", "xception", "A", VAL, split="val")
-    assert [column.name for column in leaderboard([tmp_path]).columns] == ["A"]
-    assert [column.name for column in leaderboard([val]).columns] == ["A_val"]
+    assert [column.name for column in runs_table([tmp_path]).columns] == ["A"]
+    assert [column.name for column in runs_table([val]).columns] == ["A_val"]
     with pytest.raises(InputError, match=r"no test scores below .*; name the scores\.parquet of another split itself"):
-        leaderboard([val.parent])
+        runs_table([val.parent])
 
 
 def test_rates_are_at_the_thresholds_of_the_same_runs_val_scores(tmp_path: Path):
     path = scored(tmp_path / "one", "xception", "B", SPREAD)
     val = scored(tmp_path / "one", "xception", "A", VAL, split="val")
-    assert leaderboard([path], "frame_tpr_at_5pct").values == ((None,),)
-    assert any("none were given" in note for note in leaderboard([path], "frame_tpr_at_5pct").footnotes)
+    assert runs_table([path], "frame_tpr_at_5pct").values == ((None,),)
+    assert any("none were given" in note for note in runs_table([path], "frame_tpr_at_5pct").footnotes)
     # 5 % of nine reals is none of them: the threshold is 0.8, and two of four fakes are above.
-    table = leaderboard([path], "frame_tpr_at_5pct", threshold_on=["A"])
+    table = runs_table([path], "frame_tpr_at_5pct", threshold_on=["A"])
     assert table.values == ((0.5,),)
     assert table.columns[0].higher_is_better is True
     assert "thresholds chosen on A val (9 real frames, 9 real videos)" in table.footnotes
@@ -185,10 +192,10 @@ def test_val_scores_must_be_there_and_of_the_same_weights(tmp_path: Path):
     with pytest.raises(
         InputError, match=r"no val scores at .*A_val.*; make them with 'assay evaluate \.\.\. --threshold-on"
     ):
-        leaderboard([path], threshold_on=["A"])
+        runs_table([path], threshold_on=["A"])
     scored(tmp_path / "one", "xception", "A", VAL, split="val", weights="other")
     with pytest.raises(InputError, match="holds scores of other weights"):
-        leaderboard([path], threshold_on=["A"])
+        runs_table([path], threshold_on=["A"])
 
 
 @pytest.mark.parametrize(
@@ -196,7 +203,7 @@ def test_val_scores_must_be_there_and_of_the_same_weights(tmp_path: Path):
 )
 def test_directions_of_metrics(tmp_path: Path, metric: str, better: bool | None):
     scored(tmp_path / "xception", "xception", "A", PERFECT)
-    assert leaderboard([tmp_path], metric).columns[0].higher_is_better is better
+    assert runs_table([tmp_path], metric).columns[0].higher_is_better is better
 
 
 def test_the_summary_shows_the_intervals_of_aucs(tmp_path: Path):
