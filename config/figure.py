@@ -176,13 +176,20 @@ class ExamplesFigure(SuiteFigure, OnTestSets):
 
     Attributes:
         count: reals, and as many fakes.
+        misjudged: only those that the first row misjudges at the suite's threshold.
         seed: of the choice of faces.
     """
 
     kind: Literal["examples"] = "examples"
     perturb: None = None
     count: int = Field(3, ge=1)
+    misjudged: bool = False
     seed: int = Field(0, ge=0)
+
+    @property
+    def needs_thresholds(self) -> bool:
+        """Whether misjudged faces are told from others."""
+        return self.misjudged
 
     @model_validator(mode="after")
     def _of_one_test_set(self) -> "ExamplesFigure":
@@ -208,10 +215,12 @@ class CamFigure(FacesFigure):
 
     Attributes:
         per_class: faces of the reals and of each manipulation.
+        pseudofake: composition of fakes that are made of the reals shown; by default none are.
     """
 
     kind: Literal["cam"] = "cam"
     per_class: int = Field(2, ge=1)
+    pseudofake: str | None = None
 
 
 class OrganisationFigure(FacesFigure):

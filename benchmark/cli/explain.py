@@ -5,137 +5,24 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import Assignments, Data, Device, Landmarks, Plugin, load_plugins, make_console
+from benchmark.cli import fakes
+from benchmark.cli.options import (
+    Assignments,
+    Data,
+    Device,
+    Landmarks,
+    Picture,
+    Plugin,
+    Profile,
+    load_plugins,
+    make_console,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Pictures of what happens to faces, and of what detectors make of them.")
 
 RUNS = "Run folders, evaluation folders, or"
-Picture = Annotated[Path, typer.Option(help="The picture: .png, .jpg or .svg.")]
-Profile = Annotated[str, typer.Option(help="Preprocessing profile.")]
-
-
-@app.command()
-def pseudofakes(
-    compositions: Annotated[
-        list[str] | None,
-        typer.Argument(help="Pseudo-fakes (assay list pseudofakes: sbi, adfd_table7/alpha, ...) or YAML files."),
-    ] = None,
-    faces: Annotated[Path | None, typer.Option(help="Your own photographs instead of the embedded stills.")] = None,
-    train: Annotated[str | None, typer.Option(help="Instead, faces of this preprocessed data set.")] = None,
-    data: Data = Path("data"),
-    profile: Profile = "dfb",
-    out: Picture = Path("pseudofakes.png"),
-    rows: Annotated[int, typer.Option(min=1, help="Faces of each composition.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 0,
-    overrides: Assignments = None,
-    landmarks: Landmarks = None,
-    device: Device = "cpu",
-) -> None:
-    """What a composition makes of faces: mask, source, target, fake, and what the fake differs in. Default: sbi."""
-    from benchmark.explain.pseudofakes import explain_pseudofakes
-
-    explain_pseudofakes(
-        compositions or ["sbi"],
-        out,
-        faces=faces,
-        data=data,
-        train=train,
-        profile=profile,
-        landmarks=landmarks,
-        rows=rows,
-        seed=seed,
-        overrides=overrides or (),
-        device=device,
-        console=make_console(),
-    )
-
-
-@app.command()
-def masks(
-    compositions: Annotated[
-        list[str], typer.Argument(help="Pseudo-fakes (assay list pseudofakes: adfd_table12/mask1, ...) or YAML files.")
-    ],
-    faces: Annotated[Path | None, typer.Option(help="Your own photographs instead of the embedded stills.")] = None,
-    train: Annotated[str | None, typer.Option(help="Instead, faces of this preprocessed data set.")] = None,
-    data: Data = Path("data"),
-    profile: Profile = "dfb",
-    out: Picture = Path("masks.png"),
-    rows: Annotated[int, typer.Option(min=1, help="Faces of each composition.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 0,
-    overrides: Assignments = None,
-    landmarks: Landmarks = None,
-    device: Device = "cpu",
-) -> None:
-    """Masks of compositions, with the same draws, before and after the blur of their boundary; numbers also as CSV."""
-    from benchmark.explain.masks import make_masks
-    from benchmark.explain.pseudofakes import open_material
-    from benchmark.explain.show import show
-    from evaluation.plots.style import check_form
-
-    check_form(out)
-    material = open_material(
-        compositions,
-        faces=faces,
-        data=data,
-        train=train,
-        profile=profile,
-        landmarks=landmarks,
-        rows=rows,
-        overrides=overrides or (),
-        device=device,
-    )
-    sheet = make_masks(material, rows, seed)
-    show(sheet.figure(), out, [sheet.table()], make_console(), numbers=out.with_suffix(".csv"))
-
-
-@app.command()
-def affs(
-    weights: Annotated[list[Path], typer.Argument(help="Run folders, or weights (.safetensors, .pth), of FIA-USA.")],
-    pseudofake: Annotated[str, typer.Option(help="Composition of the fakes (assay list pseudofakes).")] = "fia_usa",
-    faces: Annotated[Path | None, typer.Option(help="Your own photographs instead of the embedded stills.")] = None,
-    train: Annotated[str | None, typer.Option(help="Instead, faces of this preprocessed data set.")] = None,
-    data: Data = Path("data"),
-    profile: Profile = "dfb",
-    out: Picture = Path("affs.png"),
-    rows: Annotated[int, typer.Option(min=1, help="Pairs of a real face and a fake.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the fakes.")] = 0,
-    stage: Annotated[int, typer.Option(min=2, max=5, help="Of the backbone: 2 at stride 4, 5 at stride 32.")] = 2,
-    best: Annotated[int, typer.Option(min=1, help="Channels with the smallest errors.")] = 14,
-    worst: Annotated[int, typer.Option(min=0, help="Channels with the largest.")] = 4,
-    overrides: Assignments = None,
-    landmarks: Landmarks = None,
-    device: Device = "auto",
-) -> None:
-    """FIA-USA's channels by how much their change looks like the mask, and which are kept; numbers also as CSV."""
-    from benchmark.explain.affs import rank_channels
-    from benchmark.explain.pseudofakes import open_material
-    from benchmark.explain.show import show
-    from evaluation.plots.style import check_form
-
-    check_form(out)
-    material = open_material(
-        [pseudofake],
-        faces=faces,
-        data=data,
-        train=train,
-        profile=profile,
-        landmarks=landmarks,
-        rows=rows,
-        overrides=(),
-        device=device,
-    )
-    sheet = rank_channels(
-        weights,
-        material,
-        rows=rows,
-        seed=seed,
-        stage=stage,
-        best=best,
-        worst=worst,
-        overrides=overrides or (),
-        device=device,
-    )
-    show(sheet.figure(), out, [sheet.table()], make_console(), numbers=out.with_suffix(".csv"))
+for command in (fakes.pseudofakes, fakes.masks, fakes.affs, fakes.regions):
+    app.command()(command)
 
 
 @app.command()
@@ -145,7 +32,10 @@ def cam(
     data: Data = Path("data"),
     split: Annotated[str, typer.Option(help="Split of it.")] = "test",
     per_class: Annotated[int, typer.Option(min=1, help="Faces of the reals and of each manipulation.")] = 2,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of faces.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of faces, and of fakes.")] = 0,
+    pseudofake: Annotated[
+        str | None, typer.Option(help="Also fakes of the reals shown by this composition (assay list pseudofakes).")
+    ] = None,
     profile: Profile = "dfb",
     detector: Annotated[str | None, typer.Option(help="Detector of weights that do not say it themselves.")] = None,
     overrides: Assignments = None,
@@ -168,6 +58,7 @@ def cam(
         per_class=per_class,
         seed=seed,
         profile=profile,
+        pseudofake=pseudofake,
         detector_name=detector,
         overrides=overrides or (),
         device=device,
@@ -278,6 +169,10 @@ def examples(
     test: Annotated[str, typer.Option(help="Data set whose faces are shown.")],
     data: Data = Path("data"),
     count: Annotated[int, typer.Option(min=1, help="Faces of the reals, and as many fakes.")] = 3,
+    threshold_on: Annotated[
+        list[str] | None,
+        typer.Option(help="Only faces misjudged at the threshold of this data set's val scores; repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of faces.")] = 0,
     profile: Profile = "dfb",
     out: Picture = Path("examples.png"),
@@ -288,7 +183,8 @@ def examples(
     from evaluation.plots.style import check_form
 
     check_form(out)
-    found = read_examples(scores, test, data, count=count, seed=seed, profile=profile)
+    on = threshold_on or ()
+    found = read_examples(scores, test, data, count=count, seed=seed, profile=profile, threshold_on=on)
     show(found.figure(), out, [found.table()], make_console())
 
 

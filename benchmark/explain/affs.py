@@ -1,8 +1,8 @@
 """`assay explain affs`: channels by how much their change looks like the mask, and which AFFS has kept (FIA-USA)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from benchmark.explain.inputs import as_seen, name_of
-from benchmark.explain.pseudofakes import Material
+from benchmark.explain.material import Material, Pair, make_pairs
 from benchmark.loading import Trained, load_detector
 from config.errors import InputError
 from detectors.fia_usa.detector import FIAUSA, halves
@@ -21,27 +21,11 @@ from evaluation.plots.sheets import StepRows, step_sheet
 from evaluation.plots.style import GREEN
 from evaluation.prediction import inference
 from evaluation.tables import Column, Table
-from preprocessing.samples import BrokenSampleError, Sample
 from preprocessing.tensors import to_network
 from training.recipes import network_sample
 
 FIRST_STAGE = 2
 """The paper's number of the stage at stride 4."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A real face and a fake of it.
-
-    Attributes:
-        name: of the face.
-        real: the face, perhaps changed as the target of the fake, with an empty mask.
-        fake: likewise, with the mask of what was changed.
-    """
-
-    name: str
-    real: Sample
-    fake: Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +161,7 @@ def rank_channels(
         InputError: weights or device are not there or do not fit, a detector does not choose channels, or its stage has
             fewer than are shown; a face cannot be read, or no fake can be made of it.
     """
-    pairs, ranked = _pairs(material, rows, seed), []
+    pairs, ranked = make_pairs(material, range(min(rows, len(material.faces.rows))), seed), []
     for path in weights:
         trained = load_detector(path, None, overrides, device)
         ranked.append(_ranked(name_of(path, trained), trained, pairs, stage - FIRST_STAGE))
@@ -190,24 +174,14 @@ def rank_channels(
     return ChannelSheet(tuple(ranked), stage, best, worst, source)
 
 
-def _pairs(material: Material, rows: int, seed: int) -> list[Pair]:
-    (maker,), pairs = material.makers(), []
-    try:
-        for index, video in enumerate(material.faces.rows["video_id"].tolist()[:rows]):
-            face, (made, _) = material.faces.read(index), maker.make(index, np.random.default_rng([seed, index]))
-            mask = np.rint(made.mask * np.float32(255)).astype(np.uint8)
-            real = replace(face, image=made.real, mask=np.zeros_like(mask))
-            pairs.append(Pair(PurePosixPath(video).name, real, replace(face, image=made.fake, mask=mask)))
-    except BrokenSampleError as error:
-        raise InputError(str(error)) from None
-    return pairs
-
-
 def _ranked(name: str, trained: Trained, pairs: Sequence[Pair], level: int) -> RankedChannels:
     """The channels of the stage at a level of the pyramid."""
     detector, config = trained.detector, trained.config
     if not isinstance(detector, FIAUSA) or detector.pyramid.affs is None:
-        raise InputError(f"{trained.weights}: {config.model_name} has no channels that AFFS has kept; expected fia_usa")
+        what = f"{config.model_name} without options.affs" if isinstance(detector, FIAUSA) else config.model_name
+        raise InputError(
+            f"{trained.weights}: {what} has no channels that AFFS has kept; expected fia_usa with options.affs"
+        )
     faces = [*(one.real for one in pairs), *(one.fake for one in pairs)]
     samples = [network_sample(as_seen(face, config), 0, config) for face in faces]
     images, masks = (np.stack([sample[key] for sample in samples]) for key in ("image", "mask"))

@@ -11,10 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark.explain.faces import chosen_faces, kinds_of
+from benchmark.explain.faces import Reconstructions, chosen_faces, kinds_of
 from benchmark.explain.inputs import as_seen, data_of, name_of
-from benchmark.loading import Trained, load_detector
+from benchmark.explain.material import Material, make_pairs
+from benchmark.loading import Trained, device_named, load_detector
 from config.errors import InputError
+from config.load import load_config
+from config.pseudofake import PseudoFakeConfig
 from evaluation.gradcam import grad_cam
 from evaluation.plots.explanations import LINE_AT, heat_overlay
 from evaluation.plots.sheets import StepRows, step_sheet
@@ -50,7 +53,7 @@ class CamSheet:
     """Grad-CAM of several detectors on the same faces.
 
     Attributes:
-        rows: (N,) manifest rows of the faces.
+        rows: (N,) manifest rows of the faces; of a pseudo-fake those of its real face, as a fake.
         seen: what each detector makes of them.
         source: which faces they are, in words.
     """
@@ -125,11 +128,14 @@ def cam_sheet(
     per_class: int = 2,
     seed: int = 0,
     profile: str = "dfb",
+    pseudofake: str | None = None,
     detector_name: str | None = None,
     overrides: Sequence[str] = (),
     device: str = "cpu",
 ) -> CamSheet:
     """Choose faces of each class, and explain what each detector sees in them.
+
+    A composition adds a fake of each real face shown, whose mask is known also where the data set has none.
 
     Args:
         weights: of each detector the run folder or weights file.
@@ -139,31 +145,87 @@ def cam_sheet(
         per_class: faces of the reals and of each manipulation.
         seed: of the choice of faces.
         profile: name of the preprocessing profile.
+        pseudofake: composition of fakes that are made of the reals shown; None for none.
         detector_name: for weights that do not carry their configuration.
         overrides: assignments to each detector's configuration.
         device: where the detectors run, one after the other.
 
     Raises:
-        InputError: weights, data set or device are not there or do not fit, a face cannot be read, or a detector has
-            no map that Grad-CAM could explain.
+        InputError: weights, data set or device are not there or do not fit, a face cannot be read, no such fake can be
+            made of it, or a detector has no map that Grad-CAM could explain.
     """
-    rows, seen = pd.DataFrame(), list[Seen]()
+    shown, seen = _Shown(pd.DataFrame()), list[Seen]()
+    whose = f"{dataset}, split {split}, drawn with seed {seed}"
+    source = f"Faces: {whose}"
     for path in weights:
         trained = load_detector(path, detector_name, overrides, device)
         if not seen:
             faces = open_faces(data, [dataset], split, profile=profile, compression=trained.config.compression)
-            rows = chosen_faces(faces.rows, per_class, seed)
+            shown = _Shown(chosen_faces(faces.rows, per_class, seed))
+            if pseudofake is not None:
+                material = _material(pseudofake, faces.rows, whose, device)
+                shown = shown.with_fakes(material, seed)
+                source = material.caption()
         try:
-            seen.append(_see(name_of(path, trained), trained, rows))
+            seen.append(_see(name_of(path, trained), trained, shown))
         except BrokenSampleError as error:
             raise InputError(str(error)) from None
-    return CamSheet(rows, seen, f"Faces: {dataset}, split {split}, drawn with seed {seed}")
+    return CamSheet(shown.rows, seen, source)
 
 
-def _see(name: str, trained: Trained, rows: pd.DataFrame) -> Seen:
-    """What a detector makes of the faces of some rows, which it sees as in an evaluation."""
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Faces of a store, and fakes that were made of its reals.
+
+    Attributes:
+        stored: manifest rows, reals first.
+        composition: name of what made the fakes.
+        made: a fake of each of the reals in their order; none without a composition.
+    """
+
+    stored: pd.DataFrame
+    composition: str = ""
+    made: Sequence[Sample] = ()
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """A row for each face: the reals, the fakes that were made of them, and the stored ones."""
+        reals, fakes = self.stored.iloc[: len(self.made)], self.stored.iloc[len(self.made) :]
+        made = reals.assign(label=1, method=self.composition)
+        return pd.concat([reals, made, fakes], ignore_index=True) if self.made else self.stored
+
+    def read(self, with_landmark: bool) -> list[Sample]:
+        """The faces in the order of their rows."""
+        stored, reals = list(_read(self.stored, with_landmark)), len(self.made)
+        return [*stored[:reals], *self.made, *stored[reals:]]
+
+    def with_fakes(self, material: Material, seed: int) -> "_Shown":
+        """With fakes of the reals, which are among the faces of the material."""
+        (composition,) = material.settings
+        numbers = {key: number for number, key in enumerate(material.faces.rows["key"])}
+        keys = self.stored.loc[self.stored["label"] == 0, "key"]
+        pairs = make_pairs(material, [numbers[key] for key in keys], seed)
+        return _Shown(self.stored, composition, [pair.fake for pair in pairs])
+
+
+def _material(composition: str, rows: pd.DataFrame, whose: str, device: str) -> Material:
+    """A composition with a real face of each video, of which some are shown and all may be partners.
+
+    Raises:
+        InputError: no such composition or device, or no real face.
+    """
+    settings = load_config(PseudoFakeConfig, composition)
+    reals = rows[rows["label"] == 0]
+    if not len(reals):
+        raise InputError(f"--pseudofake {composition}: fakes are made of real faces, and there are none to show")
+    faces = FaceSet(chosen_faces(reals, len(reals), 0), with_landmark=True)
+    return Material({composition: settings}, faces, whose, Reconstructions(faces, device_named(device)))
+
+
+def _see(name: str, trained: Trained, shown: _Shown) -> Seen:
+    """What a detector makes of some faces, which it sees as in an evaluation."""
     config = trained.config
-    faces = [as_seen(face, config) for face in _read(rows, config.with_landmark)]
+    faces = [as_seen(face, config) for face in shown.read(config.with_landmark)]
     data = data_of(faces, trained)
     maps, prob = grad_cam(trained.detector, data["image"], data.get("landmark"))
     return Seen(name, faces, maps, prob, trained.notes)

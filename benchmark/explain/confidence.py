@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmark.leaderboard import read_tables, run_name
+from benchmark.run_names import run_name
+from benchmark.score_tables import read_tables
 from evaluation.metrics import group_scores
 from evaluation.plots.explanations import Confidence, confidence_rows
 from evaluation.tables import Column, Table

@@ -11,8 +11,8 @@ from sklearn.metrics import silhouette_score
 from benchmark.explain.errors import WrongReals, wrong_reals
 from benchmark.explain.faces import drawn_evenly, kinds_of
 from benchmark.explain.plane import by_tsne, how_laid_out
-from benchmark.leaderboard import run_name
 from benchmark.places import FEATURES, clean_scores_path, files_below, one_of_each_set, table_beside
+from benchmark.run_names import run_name
 from config.errors import InputError
 from evaluation.features import Features, read_clean_features
 from evaluation.plots.planes import REAL, Embedding, embedding_panels

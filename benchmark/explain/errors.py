@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark.leaderboard import read_table, read_tables, run_name, val_scores_beside
 from benchmark.places import clean_scores_path
+from benchmark.run_names import run_name
+from benchmark.score_tables import read_table, read_tables, val_scores_beside
 from config.errors import InputError, unknown
 from evaluation.error_rates import LEVELS, ErrorRates, error_rates, samples_of, threshold_of
 from evaluation.features import is_clean

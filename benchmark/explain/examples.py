@@ -11,9 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmark.explain.faces import kinds_of, seen_face
-from benchmark.leaderboard import MAKE_SCORES, read_table, run_name
 from benchmark.places import SCORES, files_below
+from benchmark.run_names import run_name
+from benchmark.score_tables import MAKE_SCORES, read_table, val_scores_beside
 from config.errors import InputError, unknown
+from evaluation.error_rates import threshold_of
 from evaluation.plots.sheets import StepRows, step_sheet
 from evaluation.plots.style import GREEN, VERMILION
 from evaluation.scores import ScoreRecord
@@ -68,7 +70,14 @@ class Examples:
 
 
 def read_examples(
-    paths: Sequence[Path], test: str, data: Path, *, count: int = 3, seed: int = 0, profile: str = "dfb"
+    paths: Sequence[Path],
+    test: str,
+    data: Path,
+    *,
+    count: int = 3,
+    seed: int = 0,
+    profile: str = "dfb",
+    threshold_on: Sequence[str] = (),
 ) -> Examples:
     """Choose faces of a test set over the range of the first detector's scores; no network is run.
 
@@ -80,10 +89,12 @@ def read_examples(
         count: reals, and as many fakes.
         seed: of the choice.
         profile: name of the preprocessing profile.
+        threshold_on: only faces that the first detector misjudges, at the threshold where it errs equally on reals and
+            fakes of these data sets' val scores; none for all faces.
 
     Raises:
         InputError: there are no scores of the test set, a detector's are given twice, the faces are not there or
-            cannot be read, or no face has a score by all detectors.
+            cannot be read, no face has a score by all detectors, there are no such val scores, or no face is misjudged.
     """
     tables = files_below(paths, SCORES, MAKE_SCORES)
     chosen = [path for path in tables if path.parent.name == test]
@@ -95,7 +106,9 @@ def read_examples(
         if name in named:
             raise InputError(f"{path}: {name} on {test} is given twice")
         named[name] = path
-    return examples_of(list(named.items()), test, data, count=count, seed=seed, profile=profile)
+    return examples_of(
+        list(named.items()), test, data, count=count, seed=seed, profile=profile, threshold_on=threshold_on
+    )
 
 
 def examples_of(
@@ -106,6 +119,7 @@ def examples_of(
     count: int = 3,
     seed: int = 0,
     profile: str = "dfb",
+    threshold_on: Sequence[str] = (),
 ) -> Examples:
     """Likewise of score tables that are named.
 
@@ -116,6 +130,7 @@ def examples_of(
         count: faces of each class.
         seed: of the choice.
         profile: name.
+        threshold_on: names.
 
     Raises:
         InputError: as for `read_examples`.
@@ -130,11 +145,18 @@ def examples_of(
         raise InputError(f"none of the faces of {test} that were scored is in {data}, profile {profile}")
     of_video = found.groupby("video_id", sort=False)["frame"]
     found = found[of_video.cumcount() == (of_video.transform("size") - 1) // 2]
+    (first, path), which = tables[0], ""
+    if threshold_on:
+        threshold = threshold_of(val_scores_beside(path, read_table(path)[0], threshold_on), "frame")
+        which = f" if {first} misjudges it at {threshold:.4f}, the threshold of {', '.join(threshold_on)} val"
+        found = found[(found[0] > threshold) != (found["label"] == 1)]
+        if not len(found):
+            raise InputError(f"{first} misjudges none of the faces of {test} that could be shown")
     rng = np.random.default_rng(seed)
     classes = [found[found["label"] == label] for label in (0, 1)]
     shown = pd.concat([one.iloc[spread_over(one[0].to_numpy(), count, rng)] for one in classes], ignore_index=True)
     source = (
-        f"Faces: {test}, split test, of each video the middle one, drawn evenly over the range of {tables[0][0]}'s "
+        f"Faces: {test}, split test, of each video the middle one{which}, drawn evenly over the range of {first}'s "
         f"scores with seed {seed}"
     )
     names = tuple(name for name, _ in tables)

@@ -143,7 +143,7 @@ def seen_face(face: Sample) -> Image:
 
 
 class Reconstructions:
-    """What networks make of faces: as it is stored with them, else by the project's substitutes as it is asked for.
+    """What networks make of faces: as it is stored with each, else by the project's substitutes as it is asked for.
 
     Args:
         faces: which faces.
@@ -158,18 +158,23 @@ class Reconstructions:
         self._device = device
         self._stored = faces.reconstructions() if isinstance(faces, FaceSet) else {}
         self._loaded: dict[str, Reconstructor] = {}
-        self.makers: dict[str, str] = {}
+        self._made_by: dict[str, dict[str, None]] = {}
+
+    @property
+    def makers(self) -> dict[str, str]:
         """What made those that were asked for, in words, by kind."""
+        return {kind: " and ".join(models) for kind, models in self._made_by.items()}
 
     def of(self, index: int, kind: str) -> Image:
         """The reconstruction of a face, (H, W, 3) uint8 RGB."""
-        if kind in self._stored and isinstance(self._faces, FaceSet):
-            self.makers[kind] = str(self._stored[kind])
-            return self._faces.reconstruction(index, kind)
+        models, faces = self._made_by.setdefault(kind, {}), self._faces
+        if kind in self._stored and isinstance(faces, FaceSet) and faces.is_reconstructed(index, kind):
+            models[str(self._stored[kind])] = None
+            return faces.reconstruction(index, kind)
         if kind not in self._loaded:
             load = {"autoencoder": load_autoencoder, "super_resolution": load_super_resolver}[kind]
             self._loaded[kind] = load(None, self._device)
-        self.makers[kind] = str(self._loaded[kind].model)
+        models[str(self._loaded[kind].model)] = None
         return self._loaded[kind](self._faces.read(index).image)
 
 

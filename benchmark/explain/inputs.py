@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from benchmark.leaderboard import name_of_run
 from benchmark.loading import Trained
+from benchmark.run_names import name_of_run
 from config.schema import DetectorConfig
 from preprocessing.margins import tight_crop
 from preprocessing.operators import to_network_landmark, to_network_size

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from benchmark.explain.pseudofakes import Maker, Material
+from benchmark.explain.material import Maker, Material
 from config.errors import InputError
 from evaluation.plots.sheets import StepRows, gain_and_loss, step_sheet
 from evaluation.tables import NO_VALUE, Column, Table

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmark.leaderboard import metric_title, record_notes
 from benchmark.places import PERTURBED, files_below
 from benchmark.robustness_tables import Found, read_robustness
+from benchmark.score_tables import metric_title, record_notes
 from config.errors import InputError, unknown
 from evaluation.metrics import METRICS
 from evaluation.plots.explanations import LevelCurve, level_panels

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -24,6 +25,8 @@ from evaluation.plots.style import (
     styled,
     wrapped,
 )
+
+REGION_SHARE = 0.5  # of a region's colour over the face
 
 
 def crop_sheet(
@@ -144,6 +147,28 @@ def gain_and_loss(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.uint8
     gained, lost = (np.array(to_rgb(colour), np.float32) * 255 for colour in (ORANGE, SKY))
     picture = change.clip(min=0)[..., None] * gained + (-change).clip(min=0)[..., None] * lost
     return picture.round().astype(np.uint8)
+
+
+def region_overlay(
+    image: NDArray[np.uint8], inside: NDArray[np.bool_], outside: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Two regions of a map over an image in grey, orange inside and blue outside; black what is in neither.
+
+    Args:
+        image: (H, W, 3) RGB.
+        inside: (h, w) cells of the map, each as large as its share of the image.
+        outside: likewise.
+
+    Returns:
+        (H, W, 3) RGB.
+    """
+    colours = (np.array(to_rgb(colour), np.float32) * 255 for colour in (ORANGE, SKY))
+    colour = sum(cells[..., None] * one for cells, one in zip((inside, outside), colours, strict=True))
+    size = image.shape[1::-1]
+    fine = cv2.resize(np.asarray(colour, np.float32), size, interpolation=cv2.INTER_NEAREST)
+    kept = cv2.resize((inside | outside).astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] * kept[..., None]
+    return (REGION_SHARE * fine + (1 - REGION_SHARE) * grey).round().astype(np.uint8)
 
 
 def boxed_faces(

@@ -19,6 +19,7 @@ from config.schema import Profile
 from evaluation.plots.sheets import StepRows
 from preprocessing.landmarks import find_predictor
 from preprocessing.reconstruction.substitutes import SmallAutoencoder
+from preprocessing.samples import open_faces
 from tests.dfb import write_ffpp
 from tests.faces import still
 
@@ -127,12 +128,16 @@ def test_stored_faces_and_stored_reconstructions(assay, tmp_path: Path, drawn):
     np.testing.assert_array_equal(made.of(0, "autoencoder"), faces.reconstruction(0, "autoencoder"))
     assert made.of(0, "super_resolution").shape == faces.read(0).image.shape
     assert set(made.makers) == {"autoencoder", "super_resolution"}
+    assert made.makers["autoencoder"] == str(faces.reconstructions()["autoencoder"])
+    others = Reconstructions(open_faces(data, ["FaceForensics++"], "test", labels=(0,)), torch.device("cpu"))
+    others.of(0, "autoencoder")  # of these there is none in the store
+    assert others.makers["autoencoder"] not in made.makers["autoencoder"]
 
 
 def test_a_face_of_which_no_fake_can_be_made_is_named(assay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     data = tmp_path / "data"
     write_ffpp(data)
-    monkeypatch.setattr(command, "landmarks_of", lambda face: np.full((81, 2), 5.0))
+    monkeypatch.setattr("benchmark.explain.material.landmarks_of", lambda face: np.full((81, 2), 5.0))
     options = ("--data", data, "--train", "FaceForensics++", "--out", tmp_path / "sheet.png")
     answer = assay("explain", "pseudofakes", "sbi", *options)
     assert answer.code == 2

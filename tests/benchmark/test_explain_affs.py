@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmark.explain.affs import ChannelSheet, rank_channels
-from benchmark.explain.pseudofakes import open_material
+from benchmark.explain.material import open_material
 from benchmark.loading import load_detector
 from config.errors import InputError
 from config.load import load_config, to_yaml
@@ -136,13 +136,18 @@ def test_the_command_writes_the_picture_and_the_numbers(assay, weights: Path, pi
 
 
 @pytest.mark.parametrize(
-    ("name", "overrides"), [("fia_usa/wo_affs", SMALL), ("sbi", ("backbone_name=staged", "pretrained=null"))]
+    ("name", "overrides", "what"),
+    [
+        ("fia_usa/wo_affs", SMALL, "fia_usa without options.affs"),
+        ("sbi", ("backbone_name=staged", "pretrained=null"), "sbi"),
+    ],
 )
 def test_weights_that_chose_no_channels_are_refused(
-    weights: Path, pictures: Path, tmp_path: Path, name: str, overrides: tuple[str, ...]
+    weights: Path, pictures: Path, tmp_path: Path, name: str, overrides: tuple[str, ...], what: str
 ):
     path = write_weights(tmp_path / "other.safetensors", name, *overrides)
-    with pytest.raises(InputError, match="has no channels that AFFS has kept; expected fia_usa"):
+    sentence = f": {what} has no channels that AFFS has kept; expected fia_usa with options.affs"
+    with pytest.raises(InputError, match=sentence):
         sheet_of(path, pictures, rows=1)
 
 

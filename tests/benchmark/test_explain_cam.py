@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import lmdb
@@ -14,6 +15,7 @@ from benchmark.explain.cam import cam_figure, cam_sheet
 from benchmark.explain.faces import chosen_faces
 from benchmark.loading import load_detector
 from config.load import load_config, to_yaml
+from config.pseudofake import PseudoFakeConfig
 from config.schema import DetectorConfig
 from detectors import build_detector
 from detectors.weights import save_weights
@@ -25,6 +27,7 @@ from preprocessing.samples import FaceSet, open_faces
 from preprocessing.store import mask_key
 from tests.dfb import METHODS, write_ffpp
 from tests.inputs import network_input
+from training.pseudofakes.compose import make_pseudo_fake
 
 NAME = "FaceForensics++"
 
@@ -167,6 +170,56 @@ def test_a_face_that_is_not_in_its_store_is_named(assay, data: Path, weights: li
     answer = assay("explain", "cam", weights[0], "--test", NAME, "--data", copied, "--device", "cpu")
     assert answer.code == 2
     assert f"no value under '{row['key']}'" in answer.err
+
+
+def test_a_fake_of_each_real_face_stands_with_its_mask_after_the_reals(data: Path, weights: list[Path]):
+    """Made here again of the stored face, and scored by the network alone; FF-real has one test video."""
+    sheet = cam_sheet(weights, NAME, data, per_class=1, seed=3, pseudofake="sbi")
+    assert sheet.rows["method"].tolist() == ["real", "sbi", *list(METHODS.values())[1:]]
+    assert sheet.rows["video_id"][0] == sheet.rows["video_id"][1]
+    real = FaceSet(sheet.rows, with_landmark=True).read(0)
+    rng = np.random.default_rng([3, 0])
+    made = make_pseudo_fake(real.image, real.landmark, load_config(PseudoFakeConfig, "sbi"), rng)
+    for path, seen in zip(weights, sheet.seen, strict=True):
+        np.testing.assert_array_equal(seen.faces[1].image, made.fake)
+        np.testing.assert_allclose(seen.faces[1].mask / 255, made.mask, atol=0.5 / 255)
+        trained = load_detector(path, None, (), "cpu")
+        image = network_input(made.fake, 64, trained.config.mean, trained.config.std)
+        with torch.no_grad():
+            predicted = trained.detector.eval()({"image": torch.from_numpy(image[None])}, inference=True)
+        assert seen.prob[1] == pytest.approx(predicted["prob"].item(), abs=1e-5)
+    plain = cam_sheet(weights, NAME, data, per_class=1, seed=3)
+    assert sheet.table().values[0] == plain.table().values[0]
+    assert sheet.table().values[2:] == plain.table().values[1:]
+    mask = np.array(sheet.figure().axes, dtype=object).reshape(4, 5)[1, -1]
+    np.testing.assert_array_equal(mask.images[0].get_array(), sheet.seen[0].faces[1].mask / 255)
+
+
+def test_the_caption_names_what_made_the_reconstructions(data: Path, weights: list[Path], tmp_path: Path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("base: fia_usa\nreconstruction: {autoencoder: 1.0, super_resolution: 0.0}\n")
+    caption = cam_sheet(weights[:1], NAME, data, per_class=1, pseudofake=str(mine)).caption()
+    assert f"Faces: {NAME}, split test, drawn with seed 0; autoencoder: small autoencoder, a substitute" in caption
+
+
+@pytest.mark.parametrize(
+    ("composition", "message"),
+    [
+        ("sib", "did you mean 'sbi'"),
+        ("cbi", "of 1 faces there are 0 of others"),
+        ("adfd", "--pseudofake adfd: fakes are made of real faces, and there are none"),
+    ],
+)
+def test_fakes_that_cannot_be_made_are_refused(
+    assay, data: Path, weights: list[Path], tmp_path: Path, monkeypatch, composition: str, message: str
+):
+    if composition == "adfd":
+        monkeypatch.setattr("benchmark.explain.cam.open_faces", partial(open_faces, labels=(1,)))
+    options = ("--test", NAME, "--data", data, "--device", "cpu", "--pseudofake", composition)
+    answer = assay("explain", "cam", weights[0], *options, "--out", tmp_path / "cam.png")
+    assert answer.code == 2
+    assert message in answer.err
+    assert answer.err.count("\n") == 1
 
 
 def test_a_wrong_suffix_is_refused_before_any_work(assay, tmp_path: Path):

@@ -12,7 +12,7 @@ from config.errors import InputError
 from evaluation.features import FeatureWriter
 from evaluation.perturbed_distance import face_distances
 from evaluation.scores import ScoreRecord, ScoreWriter, SuiteRecord
-from tests.benchmark.test_leaderboard import scored
+from tests.benchmark.test_score_tables import scored
 from tests.score_rows import score_rows
 
 COUNT = 12

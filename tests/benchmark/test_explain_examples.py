@@ -1,5 +1,6 @@
 """`assay explain examples`: which faces are shown, in which order, with whose scores; of score tables made by hand."""
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -34,16 +35,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, data: Path, detector: str, seed: int, drop: int | None = None) -> Path:
-    """A run folder with random scores of the data set's faces; `drop` leaves a row out."""
+def run(folder: Path, data: Path, detector: str, seed: int, drop: int | None = None, split: str = "test") -> Path:
+    """A run folder with random scores of the data set's faces, as those of a split; `drop` leaves a row out."""
     rows = load_rows(data, NAME, "test")
     has_face = rows["face"] >= 0
     score = np.where(has_face, np.random.default_rng(seed).random(len(rows)), np.nan)
     rows = rows.assign(perturbation="none", level=0, draw=0, score=score)
-    path = scores_path(folder / detector / "eval", NAME)
+    path = scores_path(folder / detector / "eval", NAME, split)
+    rows = rows.drop(index=[] if drop is None else [drop])
     with ScoreWriter(path) as writer:
-        writer.write(rows.drop(index=[] if drop is None else [drop])[SCHEMA.names])
-    record = ScoreRecord(detector, "w", "m", "corrected", 1, 0, 1.0, 1, 1, 0, environment(), None)
+        writer.write(rows[SCHEMA.names])
+    videos = rows["video_id"].nunique()
+    record = ScoreRecord(detector, "w", "m", "corrected", 1, 0, 1.0, videos, len(rows), 0, environment(), None)
     record.write(ScoreRecord.beside(path))
     return folder / detector
 
@@ -124,6 +127,44 @@ def test_only_faces_that_all_have_scored_are_shown(data: Path, runs: list[Path],
     frames = dict(shown(found))
     assert frames[rows["video_id"][0]] == 12
     assert sorted(frames.values()) == [0] * (3 * VIDEOS - 1) + [12]
+
+
+def test_only_misjudged_faces_are_shown_at_the_threshold_of_val(assay, data: Path, tmp_path: Path):
+    """Of random scores about half are wrong; those of val, which are others, choose the threshold."""
+    folder = run(tmp_path, data, "xception", 1)
+    run(tmp_path, data, "xception", 5, split="val")
+    options = ("--threshold-on", NAME)
+    answer = assay("explain", "errors", folder, *options, "--out", tmp_path / "errors.png")
+    threshold = float(re.findall(r"xception, \S+ +(\S+)", answer.out)[0])
+    table = table_of(folder).query("frame == 0")
+    wrong = table[(table["score"] > threshold) == (table["label"] == 0)].index.tolist()
+    assert 0 < len(wrong) < len(table)
+    found = read_examples([folder], NAME, data, count=99, threshold_on=[NAME])
+    assert sorted(shown(found)) == sorted(wrong)
+    assert f"if xception misjudges it at {threshold:.4f}, the threshold of {NAME} val" in found.source
+    out = tmp_path / "examples.png"
+    command = ("explain", "examples", folder, "--test", NAME, "--data", data, *options, "--out", out)
+    answer = assay(*command, "--count", 2)
+    assert answer.code == 0, answer.err
+    few = read_examples([folder], NAME, data, count=2, threshold_on=[NAME])
+    assert set(shown(few)) <= set(wrong)
+    assert all(f"{score:.4f}" in answer.out for score in few.scores.ravel())
+
+
+def test_where_nothing_is_misjudged_there_is_nothing_to_show(data: Path, runs: list[Path], tmp_path: Path):
+    with pytest.raises(InputError, match="make them with 'assay evaluate"):
+        read_examples(runs, NAME, data, threshold_on=[NAME])
+    folder = run(tmp_path, data, "xception", 1)
+    run(tmp_path, data, "xception", 1, split="val")
+    for split in ("test", "val"):
+        path = scores_path(folder / "eval", NAME, split)
+        table = pd.read_parquet(path)
+        table["score"] = table["label"].where(table["face"] >= 0).astype(float)
+        path.unlink()
+        with ScoreWriter(path) as writer:
+            writer.write(table)
+    with pytest.raises(InputError, match=r"xception misjudges none of the faces of FaceForensics\+\+ that"):
+        read_examples([folder], NAME, data, threshold_on=[NAME])
 
 
 @given(

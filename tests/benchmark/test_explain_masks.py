@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.explain.masks import WHOLE, MaskSheet, make_masks, measure_mask
-from benchmark.explain.pseudofakes import Material, open_material
+from benchmark.explain.material import Material, open_material
 from tests.faces import still
 from tests.training.pseudofakes.material import ALL_POINTS, COMPOSITIONS, UNMOVED
 from training.pseudofakes.blur import BoundaryBlur

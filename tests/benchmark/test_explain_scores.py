@@ -20,7 +20,7 @@ from config.errors import InputError
 from evaluation.features import FeatureWriter
 from evaluation.metrics import evaluate_scores
 from evaluation.scores import ScoreRecord, ScoreWriter, SuiteRecord, read_scores
-from tests.benchmark.test_leaderboard import scored
+from tests.benchmark.test_score_tables import scored
 from tests.score_rows import score_rows
 
 # Frames are videos of their own. The threshold is 0.5: one of four reals is above, one of four fakes is not.
@@ -64,7 +64,7 @@ def test_errors_of_videos_have_the_videos_threshold(tmp_path: Path):
     folder = tmp_path / "xception"
     rows = {"val": ([0, 0, 1, 1], [0.1, 0.7, 0.2, 0.9]), "test": ([0, 0, 1, 1], [0.3, 0.6, 0.1, 0.3])}
     for split, (labels, scores) in rows.items():
-        path = scored(folder, "xception", "A", [(0, 0.5)], split=split)
+        path = scored(folder, "xception", "A", [(0, 0.5), (1, 0.5)], split=split)
         with ScoreWriter(path) as writer:
             writer.write(score_rows(labels, scores, ["a", "a", "b", "b"]).assign(split=split))
     (frames,), (videos,) = read_errors([folder], ["A"]), read_errors([folder], ["A"], "video")
@@ -149,7 +149,8 @@ def perturbed(folder: Path, detector: str, dataset: str = "A") -> Path:
         for rows in (view(CLEAN), view(HALF, "noise", 1, 0), view(QUARTERS, "noise", 1, 1), view(QUARTERS, "blur", 1)):
             writer.write(rows)
     suite = SuiteRecord("levels", "5" * 64, "crop", 2)
-    replace(record, suite=suite).write(ScoreRecord.beside(path))
+    n_videos = view(CLEAN)["video_id"].nunique()
+    replace(record, suite=suite, n_videos=n_videos).write(ScoreRecord.beside(path))
     return path
 
 
@@ -244,6 +245,12 @@ def features(folder: Path, gap: float, count: int = 20) -> Path:
     return path
 
 
+def count_videos(table: Path) -> None:
+    """Have the record of a score table say how many videos it holds now."""
+    record = ScoreRecord.read(ScoreRecord.beside(table))
+    replace(record, n_videos=read_scores(table)["video_id"].nunique()).write(ScoreRecord.beside(table))
+
+
 def with_scores(folder: Path) -> Path:
     """Features of five reals and five fakes whose scores lie beside them, with a frame that has no face; and val."""
     scored(folder, "xception", "A", VAL, split="val")
@@ -252,6 +259,7 @@ def with_scores(folder: Path) -> Path:
     rows["method"] = ["real"] * 5 + ["swap"] * 5
     with ScoreWriter(table) as writer:
         writer.write(pd.concat([score_rows([0], [None], ["nobody"]), rows[::-1]]))  # another order than the features
+    count_videos(table)
     with FeatureWriter(features_path(table), 3) as writer:
         writer.write(rows, np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32))
     return features_path(table)
@@ -284,6 +292,7 @@ def test_marks_need_the_scores_of_val_and_of_each_face(tmp_path: Path):
         embed([path], threshold_on=["B"])
     with ScoreWriter(path.with_name("scores.parquet")) as writer:
         writer.write(score_rows([0] * 4, [0.1] * 4))
+    count_videos(path.with_name("scores.parquet"))
     with pytest.raises(InputError, match="lacks the score of a face whose feature lies beside it"):
         embed([path], threshold_on=["A"])
 
@@ -296,6 +305,7 @@ def test_marks_on_clean_crops_of_a_suite_are_those_of_its_own_table(tmp_path: Pa
     with ScoreWriter(under) as writer:
         writer.write(pd.concat([rows, rows.assign(perturbation="blur", level=1, score=0.99)]))
     path.with_name("scores.json").rename(ScoreRecord.beside(under))
+    count_videos(under)
     path.rename(features_path(under))
     (found,) = embed([features_path(under)], threshold_on=["A"])
     assert found.embedding.marked == [1, 3]
