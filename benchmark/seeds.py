@@ -1,4 +1,4 @@
-"""Leaderboards over training seeds: runs that differ in nothing but their seed are one row, mean ± deviation."""
+"""Tables over training seeds: runs that differ in nothing but their seed are one row, mean ± deviation."""
 
 import json
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 
-from benchmark.leaderboard import Cell, metric_table, metric_title, read_cells
 from benchmark.places import CONFIG
+from benchmark.score_tables import Cell, metric_table, metric_title, read_cells
 from config.errors import InputError
 from config.load import read_yaml
 from evaluation.tables import Column, Deviation, Spread, Table
@@ -17,7 +17,7 @@ AVERAGE = "Avg."
 _MAY_DIFFER = ("manualSeed", "workers", "test_batchSize")
 
 
-def leaderboard_over_seeds(
+def runs_table_over_seeds(
     paths: Sequence[Path], metric: str = "frame_auc", *, threshold_on: Sequence[str] = ()
 ) -> Table:
     """A row for each detector as configured, a column for each test set, and the number of seeds.
@@ -28,12 +28,12 @@ def leaderboard_over_seeds(
     that of averages; it is empty if a seed lacks a test set.
 
     Args:
-        paths: as for `leaderboard`.
-        metric: as for `leaderboard`.
-        threshold_on: as for `leaderboard`.
+        paths: as for `runs_table`.
+        metric: as for `runs_table`.
+        threshold_on: as for `runs_table`.
 
     Raises:
-        InputError: a seed or the same weights are given twice for a test set, or as for `leaderboard`.
+        InputError: a seed or the same weights are given twice for a test set, or as for `runs_table`.
     """
     cells = read_cells(paths, metric, threshold_on=threshold_on)
     sets = sorted({cell.test_set for cell in cells})

@@ -1,6 +1,7 @@
 """Writing files so that a reader finds the old one or the whole new one, never half."""
 
 import glob
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -65,6 +66,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sweep(folder: Path) -> None:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from config.base import Schema
 from config.errors import unknown
 from config.figure import AnyFigure, FacesFigure, RobustnessFigure, SweepFigure, TableFigure
+from config.published import SuitePublished
 from config.row import SuiteRow, SweptRow, in_full
 from config.test_sets import OnTestSets
 
@@ -63,6 +64,7 @@ class SuiteConfig(Schema):
         rows: the detectors; in the place of one with a sweep are the rows that it stands for.
         columns: what is measured.
         figures: what is drawn of the same cells, or of more.
+        published: the table of a paper whose figures stand beside the measured ones.
         footnotes: what a reader must know beside the figures.
     """
 
@@ -76,6 +78,7 @@ class SuiteConfig(Schema):
     rows: Annotated[tuple[SuiteRow, ...], Field(min_length=1), AfterValidator(in_full)]
     columns: Annotated[tuple[SuiteColumns, ...], Field(min_length=1)]
     figures: tuple[AnyFigure, ...] = ()
+    published: SuitePublished | None = None
     footnotes: tuple[str, ...] = ()
 
     @property

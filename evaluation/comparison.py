@@ -107,7 +107,6 @@ def compare_auc(
     )
     differences = one - other
     aucs = _auc(first, metric), _auc(second, metric)
-    tail = 1 + min(int((differences <= 0).sum()), int((differences >= 0).sum()))
     return Comparison(
         first=aucs[0],
         second=aucs[1],
@@ -115,8 +114,14 @@ def compare_auc(
         first_interval=percentile_interval(one),
         second_interval=percentile_interval(other),
         difference_interval=percentile_interval(differences),
-        p=min(1.0, 2 * tail / (resamples + 1)),
+        p=two_sided_p(differences),
     )
+
+
+def two_sided_p(differences: FloatArray) -> float:
+    """The p-value of a difference from how bootstrap differences (R,) lie about 0, as `compare_auc` says."""
+    tail = 1 + min(int((differences <= 0).sum()), int((differences >= 0).sum()))
+    return min(1.0, 2 * tail / (differences.size + 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from benchmark.train import training_faces, validation_faces
 from config.errors import InputError
 from config.files import write_text
 from config.schema import DetectorConfig
-from detectors import BACKBONE, DETECTOR
+from detectors import DETECTOR
 from detectors.weights import weights_sha256
 from evaluation.protocol import VERSION, Protocol
 from evaluation.scores import ScoreRecord
@@ -232,9 +232,9 @@ class ScoreCell:
 
 def _of_detector(config: DetectorConfig) -> dict[str, Any]:
     """What of a detector decides its weights and scores; an ImageNet file counts by its content."""
-    settings = config.model_dump(mode="json", exclude=WITHOUT_EFFECT)
-    if config.pretrained:
-        file = BACKBONE[config.backbone_name].imagenet_file(config.pretrained)
+    settings = config.model_dump(mode="json", exclude=WITHOUT_EFFECT) | {"data_aug": config.data_aug.decisive}
+    file = DETECTOR[config.model_name].imagenet_file(config)
+    if file is not None:
         settings["pretrained"] = weights_sha256(file) if file.is_file() else config.pretrained
     return {"config": settings, "detector_version": DETECTOR[config.model_name].version}
 

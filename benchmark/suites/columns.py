@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmark.leaderboard import metric_title
+from benchmark.score_tables import metric_title
 from config.errors import InputError, unknown
-from config.figure import DistancesFigure, OrganisationFigure, RobustnessFigure, SuiteFigure
+from config.figure import CamFigure, DistancesFigure, OrganisationFigure, RobustnessFigure, SuiteFigure
 from config.load import load_config
 from config.pseudofake import PseudoFakeConfig
-from config.suite import SuiteColumns
+from config.row import SuiteRow
+from config.suite import SuiteColumns, SuiteConfig
+from config.test_sets import OnTestSets
 from evaluation.metrics import METRICS
 from evaluation.robustness import DISTANCES
 from preprocessing.views import load_suite
@@ -81,6 +83,12 @@ def measured_columns(group: SuiteColumns) -> Iterator[Measured]:
                 yield Measured(group, " ".join(words), test, name, level)
 
 
+def on_test_sets(suite: SuiteConfig, row: SuiteRow | None = None) -> list[OnTestSets]:
+    """The columns and figures that are of scores of test sets: all, or those that show a row."""
+    figures = [figure for figure in suite.figures if row is None or figure.shows(row)]
+    return [*suite.columns, *(figure for figure in figures if isinstance(figure, OnTestSets))]
+
+
 def refuse_unknown(figures: Iterable[SuiteFigure]) -> None:
     """See that what figures name is known.
 
@@ -94,5 +102,5 @@ def refuse_unknown(figures: Iterable[SuiteFigure]) -> None:
             kinds, level = (figure.perturbation,) if figure.perturbation else (), (figure.level,)
             asked = {"test": figure.test, "metric": "mpd", "perturb": figure.perturb}
             list(measured_columns(SuiteColumns(**asked, perturbations=kinds, levels=level)))
-        if isinstance(figure, OrganisationFigure):
+        if isinstance(figure, CamFigure | OrganisationFigure) and figure.pseudofake is not None:
             load_config(PseudoFakeConfig, figure.pseudofake)

@@ -2,16 +2,16 @@
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from benchmark.describe import expected_faces
 from benchmark.loading import device_named
 from benchmark.perf.stage import wait_for
-from benchmark.suites.cells import ScoreCell, TrainCell
+from benchmark.suites.cells import TrainCell
+from benchmark.suites.expected import expected_to_score, expected_to_train
 from benchmark.suites.plan import Cell, State, status
 from benchmark.train import images_of_an_epoch, training_faces, validation_faces
 from config.schema import DetectorConfig
@@ -47,9 +47,11 @@ class Costs:
 
     Attributes:
         device: where cells will be made.
+        apart: whether variants of a method, which differ in its options, are measured apart.
     """
 
     device: str = "auto"
+    apart: bool = True
     _paces: dict[str, Pace] = field(default_factory=dict)
 
     def seconds(self, cell: Cell) -> float | None:
@@ -60,9 +62,11 @@ class Costs:
         config = cell.config if isinstance(cell, TrainCell) else cell.of.config
         is_there = status(cell).state != State.WAITS
         if isinstance(cell, TrainCell):
-            counts = _trained_on(cell) if is_there else _expected_to_train(cell)
+            counts = _trained_on(cell) if is_there else expected_to_train(config)
         else:
-            faces = len(faces_to_score(cell.rows, config)) if is_there else _expected_to_score(cell)
+            faces = (
+                len(faces_to_score(cell.rows, config)) if is_there else expected_to_score(cell.test, cell.split, config)
+            )
             counts = (0, faces and faces * (len(cell.perturb.variants) if cell.perturb else 1))
         trained, scored = counts
         if trained is None or scored is None:
@@ -77,7 +81,8 @@ class Costs:
         return str(device_named(self.device))
 
     def _pace(self, config: DetectorConfig) -> Pace:
-        key = json.dumps(_of_a_step(config), sort_keys=True)
+        decisive = _of_a_step(config)
+        key = json.dumps(decisive if self.apart else decisive | {"options": None}, sort_keys=True)
         if key not in self._paces:
             self._paces[key] = measure_pace(config, device_named(self.device))
         return self._paces[key]
@@ -142,21 +147,3 @@ def _trained_on(cell: TrainCell) -> tuple[int, int]:
     shown = images_of_an_epoch(training_faces(cell.config, cell.data, cell.profile, cell.protocol), cell.config)
     validated = validation_faces(cell.config, cell.data, cell.profile, cell.protocol)
     return cell.config.nEpochs * shown, cell.config.nEpochs * len(validated or ())
-
-
-def _expected_to_train(cell: TrainCell) -> tuple[int | None, int | None]:
-    config, recipe = cell.config, RECIPE[cell.config.dataset_type]
-    shown = _expected(config.train_dataset, "train", config.frame_num.train, recipe.labels)
-    validated = _expected(config.train_dataset, "val", config.frame_num.test)
-    epochs = config.nEpochs
-    return shown and epochs * recipe.members * shown, validated and epochs * validated
-
-
-def _expected_to_score(cell: ScoreCell) -> int | None:
-    return _expected([cell.test], cell.split, cell.of.config.frame_num.test)
-
-
-def _expected(names: Iterable[str], split: str, frames: int, labels: Collection[int] = (0, 1)) -> int | None:
-    counts = [expected_faces(name, split, frames, labels) for name in names]
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None

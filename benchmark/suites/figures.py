@@ -17,9 +17,9 @@ from benchmark.explain.errors import draw_errors, errors_table, set_errors
 from benchmark.explain.examples import examples_of
 from benchmark.explain.organisation import draw_organisation, organisation_table, read_organisation
 from benchmark.explain.robustness import draw_robustness, levels_table, refuse_without
-from benchmark.leaderboard import metric_title, read_table
 from benchmark.places import features_path
 from benchmark.robustness_tables import read_robustness
+from benchmark.score_tables import metric_title, read_table
 from benchmark.suites.cells import ScoreCell
 from benchmark.suites.columns import group_heading
 from benchmark.suites.plan import Cell, Plan, ScoreKey, State, Trained, missing_sets, status
@@ -109,7 +109,7 @@ class Shown:
                 yield name, heading, entry.scores[test, "test", config.perturb].scores
 
 
-def draw_figures(plan: Plan, table: Table, folder: Path, machine: Machine, console: Console) -> None:
+def draw_figures(plan: Plan, table: Table, folder: Path, machine: Machine, console: Console) -> list[Path]:
     """Draw each figure of a suite whose cells are there, and say of the others what they wait for.
 
     Args:
@@ -118,17 +118,23 @@ def draw_figures(plan: Plan, table: Table, folder: Path, machine: Machine, conso
         folder: where pictures go, by the names of suite and figure, and the numbers behind them as CSV.
         machine: where detectors are run on faces.
         console: where it is said.
+
+    Returns:
+        The files that were drawn.
     """
+    drawn: list[Path] = []
     for config in plan.suite.figures:
         path = folder / f"{plan.name}-{config.file}"
         try:
-            files = ", ".join(map(str, _write(draw_figure(config, plan, table, machine), path)))
-            _say(f"figure: {files}{_without(config, plan)}", console)
+            files = _write(draw_figure(config, plan, table, machine), path)
+            _say(f"figure: {', '.join(map(str, files))}{_without(config, plan)}", console)
+            drawn += files
         except InputError as error:
             earlier = _with(path, PICTURES[0])
             _say(f"figure {config.file} is left out: {error}", console)
             if earlier.is_file():
                 _say(f"{earlier} is of an earlier call", console)
+    return drawn
 
 
 def _say(text: str, console: Console) -> None:
@@ -255,13 +261,7 @@ def _clean_part(config: TableFigure, shown: Shown) -> Table:
     headings = {group_heading(group, suite.columns) for group in clean_columns(config.metric, suite)}
     columns = [index for index, column in enumerate(table.columns) if column.group in headings]
     rows = [table.rows.index(entry.row.name) for entry in shown.rows]
-    return replace(
-        table,
-        rows=tuple(table.rows[row] for row in rows),
-        columns=tuple(table.columns[column] for column in columns),
-        values=tuple(tuple(table.values[row][column] for column in columns) for row in rows),
-        spreads=tuple(tuple(table.spreads[row][column] for column in columns) for row in rows if table.spreads),
-    )
+    return table.part(rows, columns)
 
 
 def _curves(name: str, swept: Sequence[SweptRow], table: Table) -> Iterator[SweepCurve]:
@@ -342,6 +342,7 @@ def _(config: ExamplesFigure, shown: Shown) -> Drawn:
         count=config.count,
         seed=config.seed,
         profile=shown.plan.suite.profile,
+        threshold_on=shown.plan.suite.threshold_on if config.misjudged else (),
     )
     return Drawn(found.figure(), found.table())
 
@@ -355,6 +356,7 @@ def _(config: CamFigure, shown: Shown) -> Drawn:
         per_class=config.per_class,
         seed=config.seed,
         profile=shown.plan.suite.profile,
+        pseudofake=config.pseudofake,
         device=shown.machine.device,
     )
     named = [replace(one, name=name) for one, name in zip(sheet.seen, shown.names, strict=True)]

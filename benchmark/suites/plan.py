@@ -8,7 +8,8 @@ from pathlib import Path
 
 from benchmark.describe import whole_of
 from benchmark.suites.cells import ScoreCell, TrainCell
-from benchmark.suites.columns import refuse_unknown, suite_columns
+from benchmark.suites.columns import on_test_sets, refuse_unknown, suite_columns
+from benchmark.suites.published import published_beside
 from config.errors import InputError, unknown
 from config.load import load_config, validate
 from config.row import SuiteRow
@@ -18,6 +19,7 @@ from config.test_sets import OnTestSets
 from detectors import DETECTOR
 from evaluation.protocol import Protocol
 from preprocessing.parts import find_source
+from preprocessing.pipeline import manifest_path
 from preprocessing.views import Suite, load_suite
 
 Cell = TrainCell | ScoreCell
@@ -116,8 +118,9 @@ def missing_sets(names: Iterable[str], of: TrainCell) -> dict[str, str]:
             find_source(of.data, name, of.profile)
         except InputError:
             whole = whole_of(name) or name
+            lacks = name if manifest_path(of.data, of.profile, whole).is_file() else whole
             command = f"assay preprocess {whole} --root DIR --data {of.data} --profile {of.profile}"
-            missing[name] = f"{name} is not preprocessed: '{command}'; access: 'assay data card {whole}'"
+            missing[name] = f"{lacks} is not preprocessed: '{command}'; access: 'assay data card {whole}'"
     return missing
 
 
@@ -133,16 +136,22 @@ def plan_suite(name: str, suite: SuiteConfig, data: Path, runs: Path, only: Sequ
 
     Raises:
         InputError: an unknown detector, option, metric, perturbation suite or protocol, two columns or perturbation
-            suites of one name, or a pattern that fits no row.
+            suites of one name, published figures that are not there, or a pattern that fits no row.
     """
     suite_columns(suite.columns)  # so that a wrong name is answered before anything runs
     refuse_unknown(suite.figures)
-    rows = [row for row in suite.rows if not only or any(fnmatchcase(row.name, pattern) for pattern in only)]
+    published_beside(suite)
+    rows = rows_that_fit(suite, only)
     if not rows:
         raise unknown("row", ", ".join(only), [row.name for row in suite.rows])
     perturbations = _perturbations(on_test_sets(suite))
     trained = [_trained(row, seed, suite, perturbations, data, runs) for row in rows for seed in suite.seeds or (None,)]
     return Plan(name, suite, tuple(trained))
+
+
+def rows_that_fit(suite: SuiteConfig, only: Sequence[str]) -> list[SuiteRow]:
+    """The rows of a suite whose names fit one of some patterns; all without patterns."""
+    return [row for row in suite.rows if not only or any(fnmatchcase(row.name, pattern) for pattern in only)]
 
 
 def _trained(
@@ -171,12 +180,6 @@ def _trained(
             with_features = asked.needs_features or (known is not None and known.with_features)
             scores[test, "test", asked.perturb] = ScoreCell(cell, test, "test", perturb, with_features)
     return Trained(row, cell, scores)
-
-
-def on_test_sets(suite: SuiteConfig, row: SuiteRow | None = None) -> list[OnTestSets]:
-    """The columns and figures that are of scores of test sets: all, or those that show a row."""
-    figures = [figure for figure in suite.figures if row is None or figure.shows(row)]
-    return [*suite.columns, *(figure for figure in figures if isinstance(figure, OnTestSets))]
 
 
 def _perturbations(asked: Iterable[OnTestSets]) -> dict[str, Suite]:

@@ -1,56 +1,97 @@
 """A suite's table, of the cells that are there: means over seeds, averages over columns, notes for the reader."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from statistics import fmean, stdev
 
-import pandas as pd
-
 from benchmark.evaluate import Evaluated
-from benchmark.leaderboard import direction, record_notes, thresholds_beside
-from benchmark.robustness_tables import read_robustness, suite_note
+from benchmark.robustness_tables import suite_note
+from benchmark.samples import other_samples_note
+from benchmark.score_tables import direction, record_notes, thresholds_beside
 from benchmark.suites.cells import ScoreCell
 from benchmark.suites.columns import Measured, group_heading, suite_columns
-from benchmark.suites.plan import Cell, Plan, ScoreKey, State, Trained, status
+from benchmark.suites.plan import Cell, Plan, State, status
+from benchmark.suites.published import with_published
+from benchmark.suites.readings import Reading, read_cell, read_plan
 from config.suite import SuiteColumns, SuiteConfig
+from evaluation.bootstrap import RESAMPLES
 from evaluation.measurement import measure
-from evaluation.metrics import evaluate_scores
-from evaluation.protocol import Protocol
-from evaluation.scores import ScoreRecord, read_scores
+from evaluation.scores import ScoreRecord
 from evaluation.tables import Column, Deviation, Spread, Table
+from evaluation.ties import SIGNIFICANT, tied_with_best
 
 
-def suite_table(plan: Plan) -> Table:
+def suite_table(plan: Plan, readings: Sequence[Reading] | None = None, stamp: str = "") -> Table:
     """The table of a plan's cells that are there; a value whose cell is missing, or a mean that lacks one, is empty.
 
+    Args:
+        plan: the plan.
+        readings: what its cells say, from `read_plan`; read if not given.
+        stamp: what must be said before all else, such as that the figures are of the demo.
+
     Raises:
-        InputError: an average over columns that are not there.
+        InputError: an average over columns that are not there, or published figures that are not there.
     """
-    suite = plan.suite
-    columns = suite_columns(suite.columns)
-    readings = [_Reading(entry, suite) for entry in plan.trained]
-    rows = list(dict.fromkeys(entry.row.name for entry in plan.trained))
-    cells = [
-        [_mean([reading.value(column) for reading in readings if reading.entry.row.name == row]) for column in columns]
-        for row in rows
-    ]
+    suite, columns = plan.suite, suite_columns(plan.suite.columns)
+    readings = read_plan(plan) if readings is None else readings
+    rows: dict[str, list[Reading]] = {entry.row.name: [] for entry in plan.trained}
+    for reading in readings:
+        rows[reading.entry.row.name].append(reading)
+    cells = [[_mean([reading.value(column) for reading in row]) for column in columns] for row in rows.values()]
     done = [cell for reading in readings for cell in reading.done]
     needed: list[Cell] = [reading.entry.cell for reading in readings]
     needed += [cell for reading in readings for cell in reading.cells.values()]
+    tied = _tied(list(rows.values()), columns)
+    notes = {note for reading in readings for note in reading.notes}
     table = Table(
         caption=suite.title,
         row_header="Detector",
         rows=tuple(rows),
         columns=tuple(_column(measured, suite.columns) for measured in columns),
         values=tuple(tuple(value for value, _ in row) for row in cells),
-        footnotes=(*notes_beside(done, suite), *_waiting(needed)),
+        footnotes=(
+            *notes_beside(done, suite),
+            *sorted(notes),
+            *_of_other_samples(readings, columns),
+            *_how_tied(tied, suite),
+            *_waiting(needed),
+        ),
         spreads=tuple(tuple(spread for _, spread in row) for row in cells) if len(suite.seeds) > 1 else (),
+        tied=tied,
+        reasons=tuple(tuple(_reason(row, column) for column in columns) for row in rows.values()),
+        stamp=stamp,
     )
+    return with_published(with_averages(table, suite), suite)
+
+
+def with_averages(table: Table, suite: SuiteConfig) -> Table:
+    """A table of all columns of a suite with those of means after them.
+
+    Raises:
+        InputError: a mean is over columns that are not there.
+    """
+    columns = suite_columns(suite.columns)
     for group in suite.columns:
         for name, over in group.averages.items():
             own = [measured.heading for measured in columns if measured.group is group]
             table = table.mean_column(name, group_heading(group, suite.columns), over or own)
     return table
+
+
+def run_table(reading: Reading, suite: SuiteConfig) -> Table:
+    """The row of a suite's table that one training run gives.
+
+    Raises:
+        InputError: as for `with_averages`.
+    """
+    columns = suite_columns(suite.columns)
+    row = Table(
+        caption=suite.title,
+        row_header="Detector",
+        rows=(reading.entry.row.name,),
+        columns=tuple(_column(measured, suite.columns) for measured in columns),
+        values=(tuple(reading.value(column) for column in columns),),
+    )
+    return with_averages(row, suite)
 
 
 def notes_beside(cells: Iterable[ScoreCell], suite: SuiteConfig) -> tuple[str, ...]:
@@ -67,83 +108,9 @@ def read_evaluated(cell: ScoreCell, threshold_on: Sequence[str] = ()) -> Evaluat
         cell: the cell.
         threshold_on: data sets on whose val scores, cells of the same run, the thresholds of TPR and FPR are chosen.
     """
-    record, scores = _scores(cell)
+    record, scores = read_cell(cell)
     thresholds = thresholds_beside(cell.scores, record, threshold_on)
     return Evaluated(cell.test, cell.scores, record, measure(scores, thresholds))
-
-
-def _cells_of_columns(entry: Trained, suite: SuiteConfig) -> dict[ScoreKey, ScoreCell]:
-    """The scores that the table shows of a row, and those that thresholds are chosen on; figures may need others."""
-    keys: list[ScoreKey] = [(name, "val", None) for name in suite.threshold_on]
-    keys += [(test, "test", group.perturb) for group in suite.columns for test in group.test.values()]
-    return {key: entry.scores[key] for key in keys}
-
-
-class _Clean:
-    """The metrics of a test set as it is."""
-
-    def __init__(self, cell: ScoreCell, threshold_on: Sequence[str]) -> None:
-        record, scores = _scores(cell)
-        self._metrics = evaluate_scores(scores, thresholds_beside(cell.scores, record, threshold_on))
-
-    def value(self, column: Measured) -> float | None:
-        """The number in a column; None if it has none."""
-        return getattr(self._metrics, column.group.metric)
-
-
-class _Perturbed:
-    """What became of a test set under a perturbation suite."""
-
-    def __init__(self, cell: ScoreCell, threshold_on: Sequence[str]) -> None:
-        found = read_robustness(cell.scores, threshold_on=threshold_on, distances=cell.with_features)
-        self._robustness = found.robustness
-        self._conditions = {(each.perturbation, each.level): each for each in found.robustness.conditions}
-
-    def value(self, column: Measured) -> float | None:
-        """The number in a column, the mean over draws; None if it has none."""
-        condition = self._conditions[column.perturbation, column.level]
-        return self._robustness.value(condition, column.group.metric, relative=column.group.relative)
-
-
-class _Reading:
-    """What the finished cells of one training run say; each file is read once."""
-
-    def __init__(self, entry: Trained, suite: SuiteConfig) -> None:
-        self.entry, self._threshold_on = entry, suite.threshold_on
-        self.cells = _cells_of_columns(entry, suite)
-
-    def value(self, column: Measured) -> float | None:
-        """The number in a column; None if its cell is not there, or has none."""
-        found = self._found.get((column.test, "test", column.group.perturb))
-        return found.value(column) if found else None
-
-    @property
-    def done(self) -> Iterable[ScoreCell]:
-        """The finished cells."""
-        return self._done.values()
-
-    @property
-    def _thresholds(self) -> Sequence[str]:
-        """The data sets that thresholds are chosen on; none while the scores of one are missing."""
-        return self._threshold_on if all((name, "val", None) in self._done for name in self._threshold_on) else ()
-
-    @cached_property
-    def _done(self) -> dict[ScoreKey, ScoreCell]:
-        return {key: cell for key, cell in self.cells.items() if status(cell).state == State.DONE}
-
-    @cached_property
-    def _found(self) -> dict[ScoreKey, _Clean | _Perturbed]:
-        return {
-            key: (_Clean if cell.perturb is None else _Perturbed)(cell, self._thresholds)
-            for key, cell in self._done.items()
-            if cell.split == "test"
-        }
-
-
-def _scores(cell: ScoreCell) -> tuple[ScoreRecord, pd.DataFrame]:
-    """A cell's record, and its scores as the protocol's metrics see them."""
-    record = ScoreRecord.read(ScoreRecord.beside(cell.scores))
-    return record, Protocol.parse(record.protocol).view(record.with_rule(read_scores(cell.scores)))
 
 
 def _mean(values: Sequence[float | None]) -> tuple[float | None, Spread | None]:
@@ -152,6 +119,35 @@ def _mean(values: Sequence[float | None]) -> tuple[float | None, Spread | None]:
     if len(present) < len(values):
         return None, None
     return fmean(present), Deviation(stdev(present)) if len(present) > 1 else None
+
+
+def _reason(row: Sequence[Reading], column: Measured) -> str:
+    """Why a row has no number in a column although its cells are there."""
+    return next(filter(None, (reading.reason(column) for reading in row)), "")
+
+
+def _tied(rows: Sequence[Sequence[Reading]], columns: Sequence[Measured]) -> tuple[tuple[bool | None, ...], ...]:
+    """Which AUCs of clean scores do not differ significantly from the best of their column; empty if none is tested."""
+    by_column = [tied_with_best([[reading.drawn(column) for reading in row] for row in rows]) for column in columns]
+    tested = any(tied is not None for column in by_column for tied in column)
+    return tuple(zip(*by_column, strict=True)) if tested else ()
+
+
+def _of_other_samples(readings: Sequence[Reading], columns: Sequence[Measured]) -> Iterator[str]:
+    """A note for each test set on which not all rows are of the same samples."""
+    for column in {column.test: column for column in columns if not column.group.perturb}.values():
+        marks = [(reading.entry.row.name, mark) for reading in readings if (mark := reading.samples(column))]
+        yield from other_samples_note(column.test, marks)
+
+
+def _how_tied(tied: Sequence[Sequence[bool | None]], suite: SuiteConfig) -> Iterator[str]:
+    """How it was tested, if it was."""
+    if tied:
+        seeds = " and training seeds" * (len(suite.seeds) > 1)
+        yield (
+            f"difference from the best AUC of a column: paired bootstrap over videos{seeds} ({RESAMPLES} resamples),"
+            f" level {100 * SIGNIFICANT:g} %, not corrected for several comparisons; other columns are not tested"
+        )
 
 
 def _column(measured: Measured, groups: Sequence[SuiteColumns]) -> Column:
@@ -163,7 +159,7 @@ def _waiting(cells: Sequence[Cell]) -> Iterator[str]:
     """A note for each reason why cells are not there."""
     waits = [found for cell in cells if (found := status(cell)).state == State.WAITS]
     reasons = {name: reason for found in waits for name, reason in found.waits_for.items()}
-    yield from (f"not measured: {reason}" for reason in reasons.values())
+    yield from (f"not measured: {reason}" for reason in dict.fromkeys(reasons.values()))
     missing = sum(status(cell).state == State.TO_RUN for cell in cells)
     if missing:
         yield f"not measured yet: {missing} of {len(cells)} cells"

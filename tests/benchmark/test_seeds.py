@@ -5,10 +5,10 @@ from statistics import stdev
 
 import pytest
 
-from benchmark.seeds import leaderboard_over_seeds
+from benchmark.seeds import runs_table_over_seeds
 from config.errors import InputError
 from evaluation.tables import Deviation
-from tests.benchmark.test_leaderboard import HALF, PERFECT, scored
+from tests.benchmark.test_score_tables import HALF, PERFECT, scored
 
 QUARTER = [(0, 0.1), (0, 0.9), (0, 0.8), (0, 0.7), (1, 0.5)]
 
@@ -23,7 +23,7 @@ def run(folder: Path, dataset: str, rows: list[tuple[int, float]], seed: int, co
 def test_runs_of_several_seeds_are_one_row(tmp_path: Path):
     for seed, rows in ((1, PERFECT), (2, HALF), (3, QUARTER)):
         run(tmp_path / f"s{seed}", "A", rows, seed)
-    table = leaderboard_over_seeds([tmp_path])
+    table = runs_table_over_seeds([tmp_path])
     assert table.rows == ("xception",)
     assert [column.name for column in table.columns] == ["A", "seeds"]
     assert table.values == ((pytest.approx(1.75 / 3), 3),)
@@ -35,7 +35,7 @@ def test_the_average_is_taken_for_each_seed_first(tmp_path: Path):
     for seed, a, b in ((1, PERFECT, HALF), (2, HALF, PERFECT)):
         run(tmp_path / f"s{seed}", "A", a, seed)
         run(tmp_path / f"s{seed}", "B", b, seed)
-    table = leaderboard_over_seeds([tmp_path])
+    table = runs_table_over_seeds([tmp_path])
     assert [column.name for column in table.columns] == ["A", "B", "Avg.", "seeds"]
     assert table.values == ((0.75, 0.75, 0.75, 2),)
     # Each set differs between seeds, their average does not.
@@ -46,7 +46,7 @@ def test_a_seed_without_a_test_set_is_told(tmp_path: Path):
     run(tmp_path / "s1", "A", PERFECT, 1)
     run(tmp_path / "s1", "B", HALF, 1)
     run(tmp_path / "s2", "A", HALF, 2)
-    table = leaderboard_over_seeds([tmp_path])
+    table = runs_table_over_seeds([tmp_path])
     assert table.values == ((0.75, 0.5, None, 2),)
     assert table.spreads[0][1] is None
     assert "xception on B: 1 of 2 seeds" in table.footnotes
@@ -56,7 +56,7 @@ def test_other_settings_are_another_row(tmp_path: Path):
     run(tmp_path / "s1", "A", PERFECT, 1)
     run(tmp_path / "s2", "A", HALF, 2)
     run(tmp_path / "long", "A", QUARTER, 1, "nEpochs: 8")
-    table = leaderboard_over_seeds([tmp_path])
+    table = runs_table_over_seeds([tmp_path])
     rows = dict(zip(table.rows, table.values, strict=True))
     assert rows == {"xception (s1), xception (s2)": (0.75, 2), "xception (long)": (0.25, 1)}
 
@@ -65,18 +65,18 @@ def test_a_seed_given_twice_is_refused(tmp_path: Path):
     run(tmp_path / "s1", "A", PERFECT, 1)
     run(tmp_path / "again", "A", HALF, 1)
     with pytest.raises(InputError, match="seed 1 of xception on A is given twice"):
-        leaderboard_over_seeds([tmp_path])
+        runs_table_over_seeds([tmp_path])
 
 
 def test_the_same_weights_are_not_two_seeds(tmp_path: Path):
     for seed in (1, 2):
         scored(tmp_path / f"s{seed}", "xception", "A", PERFECT, seed=seed, weights="same")
     with pytest.raises(InputError, match="are of the same weights, not of two training runs"):
-        leaderboard_over_seeds([tmp_path])
+        runs_table_over_seeds([tmp_path])
 
 
 def test_a_broken_configuration_is_named(tmp_path: Path):
     path = run(tmp_path / "s1", "A", PERFECT, 1).with_name("config.yaml")
     path.write_text("a: [")
     with pytest.raises(InputError, match=str(path)):
-        leaderboard_over_seeds([tmp_path])
+        runs_table_over_seeds([tmp_path])

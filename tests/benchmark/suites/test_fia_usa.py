@@ -1,20 +1,23 @@
 """FIA-USA's suites: rows are what their names say and differ in nothing else; columns and averages are the paper's."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from benchmark.suites.columns import suite_columns
 from benchmark.suites.plan import plan_suite
 from benchmark.suites.table import suite_table
-from config.load import config_names, load_config, to_yaml
+from config.figure import CamFigure, ExamplesFigure
+from config.load import config_names, load_config, to_yaml, variant_names
+from config.pseudofake import PseudoFakeConfig
 from config.schema import DatasetConfig
 from config.suite import SuiteConfig
+from detectors.fia_usa.detector import FIAUSAOptions
 from tests.benchmark.suites.rows import changes, configs
 
 SUITES = [name for name in config_names(SuiteConfig) if name.startswith("fia_usa")]
-DEEPFAKEBENCH = ["fia_usa_table2", "fia_usa_table5", "fia_usa_table9a"]
+DEEPFAKEBENCH = ["fia_usa_figure18", "fia_usa_table2", "fia_usa_table5", "fia_usa_table9a"]
 FROM_FAKES = {"ProDet", "ProgressiveDet", "Xception", "EfficientNet"}
 
 
@@ -35,11 +38,14 @@ def test_a_training_is_shared_by_all_tables_that_have_it():
         for row, config in configs(name).items():
             found.setdefault(to_yaml(config), []).append((name.removeprefix("fia_usa_"), row))
     assert [rows for rows in found.values() if len(rows) > 1] == [
+        [("figure18", "Ours"), ("table2", "Ours"), ("table5", "Ours"), ("table9a", "Ours")],
         [("figure3", "Face X-Ray"), ("table3", "Face X-Ray")],
         [("figure3", "SBI"), ("table3", "SBI"), ("table4", "SBI"), ("table9b", "SBI")],
         [
             ("figure3", "Ours"),
             ("figure4", "Ours"),
+            ("readings", "FIA-USA"),
+            ("readings", "boundary = 0.05"),
             ("table3", "Ours"),
             ("table4", "Ours"),
             ("table6a", "Ours"),
@@ -50,7 +56,6 @@ def test_a_training_is_shared_by_all_tables_that_have_it():
         ],
         [("table2", "SBI"), ("table5", "SBI")],
         [("table2", "ProDet"), ("table5", "ProgressiveDet")],
-        [("table2", "Ours"), ("table5", "Ours"), ("table9a", "Ours")],
         [("table4", "EfficientNet"), ("table9b", "EfficientNet")],
         [("table6a", "w/o RCR"), ("table8", "FPN (AFFS)")],
     ]
@@ -123,11 +128,11 @@ def test_averages_are_the_papers(
     """Of one row of each table that has averages."""
     suite = load_config(SuiteConfig, f"fia_usa_{name}")
     given = dict(zip((column.heading for column in suite_columns(suite.columns)), values, strict=False))
-    monkeypatch.setattr("benchmark.suites.table._Reading.value", lambda _, column: given[column.heading])
+    monkeypatch.setattr("benchmark.suites.readings.Reading.value", lambda _, column: given[column.heading])
     table = suite_table(plan_suite("mine", suite, tmp_path, tmp_path))
     assert table.columns[-1].name == "Avg."
     digits = 0.0005 if printed < 1 else 0.05 if name == "table5" else 0.005
-    assert table.values[0][-1] == pytest.approx(printed, abs=1.01 * digits)
+    assert table.values[table.rows.index(suite.rows[0].name)][-1] == pytest.approx(printed, abs=1.01 * digits)
 
 
 def fakes_of(part: str, *datasets: str) -> set[str]:
@@ -170,3 +175,38 @@ def test_figure_3_is_of_videos_at_five_levels_of_four_perturbations():
     assert columns == [(name, level) for name in names for level in range(1, 6)]
     (group,), (figure,) = suite.columns, suite.figures
     assert (group.metric, group.relative) == (figure.metric, figure.relative) == ("video_auc", True)
+
+
+def test_every_other_reading_is_a_row_that_differs_in_nothing_else():
+    """All values of the options that are readings, and all variants of the fakes that are no row of Table 6a."""
+    trained = configs("fia_usa_readings")
+    found = {row: changes(config, trained["FIA-USA"]) for row, config in trained.items()}
+    options = {item for change in found.values() for item in change.items() if item[0].startswith("options")}
+    readings = {("options.edge", 0.0), ("options.edge", 0.25)}
+    for key in ("difference", "similarity", "regularised", "head"):
+        field = FIAUSAOptions.model_fields[key]
+        readings |= {(f"options.{key}", value) for value in get_args(field.annotation) if value != field.default}
+    assert options == readings
+    fakes = [trained[row].pseudofake for row in trained if "pseudofake" in str(found[row])]
+    variants = [name for name in variant_names(PseudoFakeConfig, "fia_usa") if "/wo_" not in name]
+    expected = [load_config(PseudoFakeConfig, name) for name in variants]
+    titles = {"title": ""}
+    assert {one and one.model_copy(update=titles) for one in fakes} == {
+        one.model_copy(update=titles) for one in expected
+    }
+    assert {row for row, change in found.items() if not change} == {"FIA-USA", "boundary = 0.05"}
+    assert all(len({key.rpartition(".")[0] for key in change}) == 1 for change in found.values() if change)
+
+
+def test_figure_4_has_a_mask_for_every_data_set():
+    figures = load_config(SuiteConfig, "fia_usa_figure4").figures
+    made = {figure.test for figure in figures if isinstance(figure, CamFigure) and figure.pseudofake == "fia_usa"}
+    assert {figure.test for figure in figures if isinstance(figure, CamFigure)} == {*made, "FaceForensics++"}
+
+
+def test_figures_18_to_22_show_what_is_misjudged_of_the_columns_of_table_5():
+    suite = load_config(SuiteConfig, "fia_usa_figure18")
+    shown = {figure.file: dict(figure.test) for figure in suite.figures if isinstance(figure, ExamplesFigure)}
+    assert {name: part for name, test in shown.items() for part in test.values()} == suite.columns[0].test
+    assert all(figure.needs_thresholds for figure in suite.figures)
+    assert suite.threshold_on == ("FaceForensics++",)

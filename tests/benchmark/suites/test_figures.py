@@ -76,6 +76,7 @@ def of_all_kinds(folder: Path) -> Plan:
         {"kind": "confidence", "test": {"FF++": FFPP, "NT": "FF-NT"}, "rows": ["2"]},
         {"kind": "embed", "test": FFPP},
         {"kind": "cam", "test": FFPP, "per_class": 1},
+        {"kind": "cam", "name": "cam_sbi", "test": FFPP, "per_class": 1, "pseudofake": "sbi"},
         {"kind": "examples", "test": FFPP, "count": 2},
     ]
     made = plan(folder, drawn)
@@ -142,6 +143,9 @@ def test_lines_and_panels_are_what_assay_explain_draws_of_the_same_files_and_hav
     folders = [entry.cell.folder for entry in of_all_kinds.trained]
     expected = cam_sheet(folders, FFPP, of_all_kinds.trained[0].cell.data, per_class=1).table()
     assert made.numbers.values == expected.values
+    made = drawn(of_all_kinds, "cam_sbi")
+    assert [row.partition(":")[0] for row in made.numbers.rows] == ["real", "sbi", "Deepfakes", "NeuralTextures"]
+    assert (made.numbers.values[0], *made.numbers.values[2:]) == expected.values
 
 
 def test_examples_are_what_assay_explain_draws_of_the_same_tables_and_have_the_rows_names(of_all_kinds: Plan):
@@ -174,6 +178,7 @@ def at_thresholds(folder: Path, of_all_kinds: Plan) -> Plan:
         {"kind": "sweep"},
         {"kind": "errors", "test": {"FF++": FFPP}, "level": "video"},
         {"kind": "embed", "test": FFPP, "mark_errors": True, "rows": ["seed = 2"]},
+        {"kind": "examples", "test": FFPP, "misjudged": True, "rows": ["seed = 2"]},
     ]
     rows = [swept | {"sweep": {"key": "manualSeed", "values": [2, 1]}}, {"name": "never trained", "detector": "vht"}]
     made = plan(folder, drawn, ("seed*",), rows=rows, threshold_on=[FFPP])
@@ -223,6 +228,14 @@ def test_errors_and_marks_are_what_assay_explain_draws_of_the_same_files(
     assert share == pytest.approx(wrong / of)
     title = made.picture.axes[0].get_title(loc="left")
     assert title == f"seed = 2 on {FFPP}\n{wrong:.0f} of {of:.0f} reals called fake"
+
+
+def test_misjudged_examples_are_on_the_wrong_side_of_the_threshold_of_val(at_thresholds: Plan):
+    second = at_thresholds.trained[0].scores[FFPP, "test", None].scores
+    threshold = read_errors([second], [FFPP])[0].threshold
+    made = drawn(at_thresholds, "examples")
+    for row, (score,) in zip(made.numbers.rows, made.numbers.values, strict=True):
+        assert row.startswith("real:") == (score > threshold)
 
 
 def test_a_figure_of_thresholds_waits_for_the_scores_of_val(folder: Path, at_thresholds: Plan, tmp_path: Path):
@@ -299,6 +312,7 @@ def test_lines_of_several_seeds_say_which_they_are(folder: Path, of_all_kinds: P
         ({"kind": "sweep", "rows": ["1"]}, "figures: sweep: unknown sweep '1'"),
         ({"kind": "errors", "test": FFPP}, "figures: errors: name in 'threshold_on' whose val scores choose its"),
         ({"kind": "embed", "test": FFPP, "mark_errors": True}, "figures: embed: name in 'threshold_on'"),
+        ({"kind": "examples", "test": FFPP, "misjudged": True}, "figures: examples: name in 'threshold_on'"),
         ({"kind": "examples", "test": [FFPP, "FF-NT"]}, "test: expected one data set, not 2"),
         ({"kind": "errors", "test": FFPP, "level": "clip"}, "level: input should be 'frame' or 'video'"),
         ({"kind": "bars", "name": "more", "metric": "video_auc"}, "unknown metric of the columns 'video_auc'"),
@@ -317,6 +331,7 @@ def test_bad_figures_are_refused_in_a_sentence(changes: dict, message: str):
         ({"kind": "distances", "perturb": "levels", "perturbation": "jpg"}, "did you mean 'jpeg'"),
         ({"kind": "distances", "perturb": "levels", "level": 6}, "block_wise has no level 6, it ends at 5"),
         ({"kind": "organisation", "pseudofake": "sbii"}, "did you mean 'sbi'"),
+        ({"kind": "cam", "pseudofake": "sbii"}, "did you mean 'sbi'"),
     ],
 )
 def test_what_cannot_be_measured_is_answered_before_anything_runs(folder: Path, changes: dict, message: str):

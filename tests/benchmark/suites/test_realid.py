@@ -5,7 +5,6 @@ from typing import get_args
 
 import pytest
 
-from benchmark.listing import names
 from benchmark.suites.plan import plan_suite
 from config.load import config_names, load_config
 from config.row import SweptRow
@@ -93,9 +92,3 @@ def test_backbones_are_normalised_as_their_weights_expect(tmp_path: Path):
     assert all((config.mean, config.std) == ((0.5,) * 3, (0.5,) * 3) for config in trained.values())
     plan = plan_suite("mine", load_config(SuiteConfig, "realid_table2"), tmp_path, tmp_path, ["ViT-?+RealID"])
     assert [entry.cell.config.resolution for entry in plan.trained] == [256, 256]
-
-
-def test_a_sweep_is_listed_by_its_name():
-    listed = list(names("suites"))
-    place = next(number for number, (name, _) in enumerate(listed) if name == "realid_figure4")
-    assert listed[place + 1] == ("", "  rows: λ1, λ2, λ3")

@@ -6,6 +6,7 @@ from statistics import fmean, stdev
 
 import pytest
 
+from benchmark.demo.prepare import STAMP
 from benchmark.suites import run
 from config.load import load_config
 from config.suite import SuiteConfig
@@ -26,6 +27,13 @@ figures:
   - {kind: organisation, test: FF-DF, pseudofake: FOLDER/near.yaml}
   - {kind: confidence, test: {DFDCP: DFDCP, CDF: Celeb-DF-v2}, rows: [second]}
 """
+PUBLISHED = """
+published:
+  source: prodet
+  table: Table 2
+  rows: {first: VHT}
+  columns: {CDF: CDFv2, Avg.: null, video EER: null}
+"""
 pytestmark = pytest.mark.usefixtures("small_demo")
 
 
@@ -37,7 +45,7 @@ def table(folder: Path, name: str) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two suites that have a row in common, and one with seeds."""
+    """Two suites that have a row in common, one with seeds, and one of a paper's table."""
     folder = tmp_path_factory.mktemp("suites")
     (folder / "mine.yaml").write_text(SUITE)
     (folder / "near.yaml").write_text("base: sbi\nnearest: 2  # faces of other videos in the small demo's test split")
@@ -48,6 +56,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         + FIGURES.replace("FOLDER", str(folder))
     )
     (folder / "seeds.yaml").write_text(SUITE + "seeds: [0, 1]\n")
+    (folder / "beside.yaml").write_text(SUITE + PUBLISHED)
     return folder
 
 
@@ -102,6 +111,14 @@ def test_a_table_from_nothing_then_only_what_is_missing(assay, tmp_path: Path, f
     first = (out / "suites" / "mine.csv").read_bytes()
     assert assay("reproduce", files / "mine.yaml", *options, "--overwrite", "only-cache").code == 0
     assert (out / "suites" / "mine.csv").read_bytes() == first
+    assert assay("reproduce", files / "beside.yaml", *options, "--overwrite", "only-cache").code == 0
+    beside = table(out, "beside")
+    assert beside["first"]["frame AUC CDF"] == row["frame AUC CDF"]
+    assert (beside["first"]["frame AUC CDF published"], beside["first"]["cited"]) == ("0.771", "False")
+    assert (beside["M-C"]["frame AUC FF++"], beside["M-C"]["frame AUC FF++ published"]) == ("", "0.9677")
+    assert not [heading for heading in beside["first"] if "difference" in heading]
+    for suffix in ("md", "tex", "html"):
+        assert STAMP in (out / "suites" / f"beside.{suffix}").read_text()
     code, _, err = assay("reproduce", files / "mine.yaml", *options, "--overwrite", "never")
     assert code == 2
     assert "is there already" in err
