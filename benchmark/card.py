@@ -51,7 +51,8 @@ def _folders(config: DatasetConfig) -> Iterator[str]:
     for entry in config.classes:
         masks = f" (masks in {entry.masks})" if entry.masks else ""
         missed = ", not needed" if entry.optional else ""
-        yield f"  {entry.class_name:20} {' or '.join(entry.folders)}{masks}{missed}"
+        shared = f" (footage of {', '.join(entry.sources)})" if entry.sources else ""
+        yield f"  {entry.class_name:20} {' or '.join(entry.folders)}{masks}{missed}{shared}"
     if config.splits:
         yield "  {split} is " + ", ".join(f"{folder} for {split}" for split, folder in config.splits.items())
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
+from config.compression import without_level
 from config.errors import InputError, nearest, unknown
 from config.load import config_names, load_config
 from config.schema import DatasetConfig
@@ -40,7 +41,7 @@ def expected_faces(name: str, split: str, frames: int, labels: Collection[int] =
     """How many faces a split should give, by the card of a shipped data set, one in each sampled frame.
 
     Args:
-        name: a data set, or a part of one.
+        name: a data set, or a part of one; at a level of compression or not.
         split: train, val or test.
         frames: of each video.
         labels: only of real (0) or fake (1) media.
@@ -49,12 +50,13 @@ def expected_faces(name: str, split: str, frames: int, labels: Collection[int] =
         The number; None if the card does not say.
     """
     owner = whole_of(name) or name
-    if owner not in config_names(DatasetConfig):
+    if owner not in _shipped():
         return None
-    config = load_config(DatasetConfig, owner)
+    config = _shipped()[owner]
     chosen = {entry.class_name for entry in config.classes if entry.label in labels}
-    if name in config.parts:
-        chosen &= set(config.parts[name])
+    part, _ = without_level(name)
+    if part in config.parts:
+        chosen &= set(config.parts[part])
     if not chosen & {count.class_name for count in config.card.expected}:
         return None
     media = sum(count.media for count in config.card.expected if count.class_name in chosen and count.split == split)
@@ -62,13 +64,25 @@ def expected_faces(name: str, split: str, frames: int, labels: Collection[int] =
 
 
 def whole_of(part: str) -> str | None:
-    """The shipped data set that has a part of this name; None if there is none, or the name is a data set's own."""
-    return None if part in config_names(DatasetConfig) else _owner_of_parts().get(part)
+    """The shipped data set that has a part of this name; None if there is none, or the name is a data set's own.
+
+    A data set or a part at a level of compression (FaceForensics++_c40) is a part as well.
+    """
+    known, owners = _shipped(), _owner_of_parts()
+    whole, level = without_level(part)
+    if level and part not in owners and (whole in known or whole in owners):
+        return owners.get(whole, whole)
+    return None if part in known else owners.get(part)
 
 
 @cache  # shipped files do not change, and a plan asks for each of its cells
+def _shipped() -> dict[str, DatasetConfig]:
+    """The shipped data sets by name."""
+    return {name: load_config(DatasetConfig, name) for name in config_names(DatasetConfig)}
+
+
+@cache
 def _owner_of_parts() -> dict[str, str]:
     """The shipped data set of each part that is not called as a data set itself is."""
-    names = config_names(DatasetConfig)
-    owners = ((part, name) for name in names for part in load_config(DatasetConfig, name).parts)
-    return {part: name for part, name in owners if part not in names}
+    owners = ((part, name) for name, config in _shipped().items() for part in config.parts)
+    return {part: name for part, name in owners if part not in _shipped()}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmark.leaderboard import calibration_table, manipulation_table, summary_table, thresholds_beside
 from benchmark.places import METRICS, scores_path
 from benchmark.robustness import load_suites, refuse_epochs_by_set, score_suites
+from benchmark.score_tables import calibration_table, manipulation_table, summary_table, thresholds_beside
 from benchmark.scoring import Scoring, ScoringOptions, TestSet
 from config.errors import InputError
 from config.files import atomic_path

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 
 from config.base import Schema
-from config.errors import InputError
+from config.errors import InputError, unknown
 from config.load import config_names, load_config, variant_names
 from config.perturbation import PerturbationSuite
 from config.pseudofake import PseudoFakeConfig
 from config.registry import Registry
 from config.schema import DatasetConfig, DetectorConfig
-from config.suite import SuiteConfig
 
 
 def names(kind: str) -> Iterator[tuple[str, str]]:
@@ -31,10 +30,6 @@ def names(kind: str) -> Iterator[tuple[str, str]]:
             yield name, load_config(PseudoFakeConfig, name).title
             yield from _variants(PseudoFakeConfig, name)
         return
-    if kind == "suites":
-        for name in config_names(SuiteConfig):
-            yield from _suite(name)
-        return
     registry = _registry(kind)
     if kind == "detectors":
         yield from _detectors(registry)
@@ -43,6 +38,22 @@ def names(kind: str) -> Iterator[tuple[str, str]]:
         yield from _perturbation_suites()
     for name in registry.names():
         yield name, registry.about(name)
+
+
+def entry(kind: str, name: str) -> list[tuple[str, str]]:
+    """The (name, about) of one thing of a kind, and what stands below it.
+
+    Raises:
+        InputError: no such kind, or nothing of that name in it.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    current = ""
+    for heading, about in names(kind):
+        current = heading or current
+        found.setdefault(current, []).append((heading, about))
+    if name not in found:
+        raise unknown(kind.removesuffix("s"), name, found)
+    return found[name]
 
 
 def _detectors(registry: Registry) -> Iterator[tuple[str, str]]:
@@ -68,16 +79,6 @@ def _variants(schema: type[Schema], name: str) -> Iterator[tuple[str, str]]:
     variants = variant_names(schema, name)
     if variants:
         yield "", f"  variants: {' '.join(variant.partition('/')[2] for variant in variants)}"
-
-
-def _suite(name: str) -> Iterator[tuple[str, str]]:
-    """A suite's title, and lines with its rows, the rows of a sweep by its name, its test sets and its figures."""
-    suite = load_config(SuiteConfig, name)
-    yield name, suite.title
-    yield "", f"  rows: {', '.join(dict.fromkeys(row.names[-1] for row in suite.rows))}"
-    yield "", f"  data sets: {' '.join(suite.tests)}"
-    if suite.figures:
-        yield "", f"  figures: {' '.join(figure.file for figure in suite.figures)}"
 
 
 def _registry(kind: str) -> Registry:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from benchmark.leaderboard import direction, metric_title, read_table, run_name, thresholds_beside
 from benchmark.places import PERTURBED, features_path, files_below
+from benchmark.run_names import run_name
+from benchmark.score_tables import direction, metric_title, read_table, thresholds_beside
 from config.errors import InputError, unknown
 from evaluation.metrics import METRICS
 from evaluation.perturbed_distance import perturbed_distances

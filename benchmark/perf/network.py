@@ -122,7 +122,9 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
     one = "one process reads, augments and converts, without batches" + (f", over {processes}" if processes > 1 else "")
     passes = "forward and backward pass alone, without optimiser and metrics"
     shares = ", ".join(f"{name} {1000 * found[f'part {name}']:.3f} ms" for name in parts)
-    alone = f"forward and backward pass of each part alone, and the optimiser: {shares}"
+    more = found["step"] / found["backbone"] - 1
+    on_top = f"the step takes {more:.0%} more than what of it is the backbone's"
+    alone = f"forward and backward pass of each part alone, and the optimiser: {shares}; {on_top}"
     slower, slowest = "the slower of loader and train step, each alone", max(found["load"], found["step"])
     return [
         Stage("load", processes_used, "samples", (batches - 1) * size, found["load"], one, found["load alone"]),
@@ -133,20 +135,26 @@ def measure_training(setting: Setting, faces: FaceSet, folder: Path) -> list[Sta
 
 
 def _ways_of_a_step(stepper: Stepper, batch: DataDict, calls: Sequence[Call]) -> dict[str, Work]:
-    """A training step, its forward and backward pass alone, and each part of the detector alone with the optimiser."""
+    """A training step, its forward and backward pass alone, and all parts, or the backbone's, with the optimiser."""
+    of_backbone = [call for call in calls if call.part.partition(".")[0] == "backbone"]
 
     def pass_alone() -> None:
         losses, _ = stepper.objective(to_device(batch, stepper.device))
         losses["overall"].backward()
         stepper.optimizer.zero_grad()
 
-    def parts_alone() -> None:
-        for call in calls:
+    def alone(uses: Sequence[Call]) -> None:
+        for call in uses:
             call.again()
         stepper.optimizer.step()
         stepper.optimizer.zero_grad()
 
-    return {"step": partial(stepper.step, [batch]), "pass": pass_alone, "parts": parts_alone}
+    return {
+        "step": partial(stepper.step, [batch]),
+        "pass": pass_alone,
+        "parts": partial(alone, calls),
+        "backbone": partial(alone, of_backbone),
+    }
 
 
 def _ways_of_parts(stepper: Stepper, calls: Sequence[Call]) -> dict[str, Work]:

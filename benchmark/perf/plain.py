@@ -19,7 +19,7 @@ from torchvision.transforms.functional import normalize, to_tensor
 from config.schema import Augmentation, DetectorConfig
 from preprocessing.clips import Image
 from preprocessing.store import FaceStore
-from training.augment import COLOUR_PROB, HUE_LIMIT, JPEG_PROB, PCA_DEVIATION, SATURATION_LIMIT, VALUE_LIMIT
+from training.augment import HUE_LIMIT, PCA_DEVIATION, SATURATION_LIMIT, VALUE_LIMIT
 
 Rng = np.random.Generator
 
@@ -61,8 +61,8 @@ def augment(image: Image, settings: Augmentation, rng: Rng) -> Image:
         (settings.flip_prob, _flip),
         (settings.rotate_prob, _rotate),
         (settings.blur_prob, _blur),
-        (COLOUR_PROB, _change_colour),
-        (JPEG_PROB, _jpeg),
+        (settings.colour_prob, _change_colour),
+        (settings.jpeg_prob, _jpeg),
     ]
     for probability, step in steps:
         if rng.random() < probability:

@@ -19,7 +19,7 @@ from preprocessing.samples import FaceSet
 from preprocessing.store import FaceStore, FaceStoreWriter, encode_landmarks, landmarks_key
 from preprocessing.tensors import CPU, to_network
 from training import RECIPE
-from training.augment import COLOUR_PROB, JPEG_PROB, augment
+from training.augment import augment
 from training.recipes import Recipe
 
 BLUR, QUALITY = 5, 70  # the middle of what is drawn
@@ -162,6 +162,6 @@ def _bare_operations(image: Image, settings: Augmentation) -> dict[str, tuple[fl
         "flip": (settings.flip_prob, lambda _: cv2.flip(image, 1)),
         "rotate": (settings.rotate_prob, lambda _: cv2.warpAffine(image, turn, (width, height))),
         "blur": (settings.blur_prob, lambda _: cv2.GaussianBlur(image, (BLUR, BLUR), 0)),
-        "colour": (COLOUR_PROB, lambda _: cv2.LUT(image, curve)),
-        "jpeg": (JPEG_PROB, jpeg),
+        "colour": (settings.colour_prob, lambda _: cv2.LUT(image, curve)),
+        "jpeg": (settings.jpeg_prob, jpeg),
     }

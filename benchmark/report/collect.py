@@ -1,7 +1,6 @@
 """What there is of some runs: score tables and what they say, records of training, perturbed scores and features."""
 
-import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from benchmark.leaderboard import read_table, read_tables, run_name, thresholds_beside
 from benchmark.places import (
     CONFIG,
     FEATURES,
@@ -20,7 +18,9 @@ from benchmark.places import (
     scores_path,
     table_beside,
 )
-from benchmark.train import RECORD, RunRecord
+from benchmark.run_names import runs_apart
+from benchmark.score_tables import read_table, read_tables, thresholds_beside
+from benchmark.train import RECORD, RunRecord, run_folder_of
 from config.errors import InputError
 from config.load import load_config
 from config.perturbation import CLEAN
@@ -163,7 +163,8 @@ def collect(paths: Sequence[Path], *, resamples: int = RESAMPLES, seed: int = 0,
     features = one_of_each_set(
         [path for path in _files(paths, FEATURES) if clean_scores_path(table_beside(path)).resolve() in results]
     )
-    return Collection(tuple(_runs(list(results.values()))), tuple(perturbed), tuple(features), resamples, seed)
+    runs = tuple(_run(name, own) for name, own in runs_apart(list(results.values())).items())
+    return Collection(runs, tuple(perturbed), tuple(features), resamples, seed)
 
 
 def _clean_tables(
@@ -223,26 +224,9 @@ def _manipulations(scores: pd.DataFrame, resamples: int, seed: int) -> Iterator[
         yield Manipulation(name, evaluate_scores(rows).frame_auc, interval)
 
 
-def _runs(results: Sequence[Result]) -> Iterator[Run]:
-    """The rows of the leaderboard; where two would have a test set twice, their folders tell them apart."""
-    by_name: dict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        by_name[run_name(result.path, result.record)].append(result)
-    for name, alike in sorted(by_name.items()):
-        if max(Counter(result.test_set for result in alike).values()) == 1:
-            yield _run(name, alike)
-            continue
-        by_folder: dict[Path, list[Result]] = defaultdict(list)
-        for result in alike:
-            by_folder[result.path.resolve().parent.parent].append(result)
-        common = os.path.commonpath(by_folder)
-        for folder, own in by_folder.items():
-            yield _run(f"{name}, {folder.relative_to(common).as_posix()}", own)
-
-
 def _run(name: str, results: Sequence[Result]) -> Run:
     by_set = {result.test_set: result for result in results}
-    folders = {_run_folder(result.path) for result in results}
+    folders = {run_folder_of(result.path) for result in results}
     folder = folders.pop() if len(folders) == 1 else None
     if folder is None:
         return Run(name, by_set, None, None, None)
@@ -250,9 +234,3 @@ def _run(name: str, results: Sequence[Result]) -> Run:
     hashes = {result.record.weights_sha256 for result in results}
     weights = best if best.is_file() and hashes == {weights_sha256(best)} else None
     return Run(name, by_set, folder, RunRecord.read(folder / RECORD), weights)
-
-
-def _run_folder(scores: Path) -> Path | None:
-    """The run folder that a score table lies in, at any depth."""
-    inside = (folder for folder in scores.resolve().parents if (folder / RECORD).is_file())
-    return next((folder for folder in inside if RunFolder(folder).config.is_file()), None)

@@ -56,6 +56,8 @@ def _training(record: RunRecord | None) -> Iterator[tuple[str, str]]:
         return
     value = "" if record.best_value is None else f", {record.best_value:.4f}"
     yield "trained from", record.initialisation
+    if record.plugin:
+        yield "detector defined by the plugin", f"{record.plugin.name}, sha256 {record.plugin.sha256}"
     yield "training protocol", record.protocol
     yield "training rows, sha256", record.train_sha256
     yield "validation rows, sha256", record.val_sha256 or "none"

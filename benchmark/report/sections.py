@@ -4,16 +4,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from benchmark.leaderboard import (
+from benchmark.report.collect import Collection, Manipulation, Result
+from benchmark.report.page import Block, Picture, Row, Section
+from benchmark.report.provenance import of_which_runs
+from benchmark.score_tables import (
     bootstrap_note,
     calibration_table,
     metric_table,
     metric_title,
     summary_table,
 )
-from benchmark.report.collect import Collection, Manipulation, Result
-from benchmark.report.page import Block, Picture, Row, Section
-from benchmark.report.provenance import of_which_runs
 from evaluation.averages import Reliability
 from evaluation.plots.curves import Curve, det_figure, roc_figure
 from evaluation.plots.measures import Bars, Calibration, bar_figure, reliability_figure

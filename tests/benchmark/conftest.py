@@ -6,9 +6,10 @@ from typing import NamedTuple
 import pytest
 
 from benchmark.cli import main
+from tests.benchmark.demo_media import demo, faces
 from tests.benchmark.small_demo import small_demo
 
-__all__ = ["small_demo"]
+__all__ = ["demo", "faces", "small_demo"]
 
 
 class Answer(NamedTuple):

@@ -1,5 +1,6 @@
 """The command line as a user meets it: what a mistake answers, what listing shows."""
 
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from config.load import config_names, load_config
 from config.pseudofake import PseudoFakeConfig
 from config.schema import DatasetConfig, DetectorConfig
+from config.suite import SuiteConfig
 from preprocessing.rows import load_rows
 from tests.faces import still
 from tests.media import write_video
@@ -53,6 +55,41 @@ def test_what_has_a_file_is_listed_with_its_variants_by_names_that_load(assay, k
     assert variant in listed
     for name in listed:
         load_config(schema, name)
+
+
+def test_list_shows_one_thing_alone_and_answers_a_name_that_is_not_there(assay):
+    lines = assay("list", "datasets", "DiffSwap").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["DiffSwap"]
+    name, variants = assay("list", "detectors", "facexray").out.splitlines()
+    assert (name.split()[0], variants.split()) == ("facexray", ["variants:", "hrnet"])
+    answer = assay("list", "backbones", "resnet55")
+    assert (answer.code, answer.err) == (2, "assay: unknown backbone 'resnet55'; did you mean 'resnet50'?\n")
+
+
+def test_suites_are_listed_with_their_size_their_data_sets_and_hours(assay):
+    code, out, _ = assay("list", "suites")
+    assert code == 0
+    lines = {line.split()[0]: line.split() for line in out.splitlines() if line and line[0] not in " ─"}
+    assert {*config_names(SuiteConfig)} <= set(lines)
+    assert lines["prodet_table6"][:4] == ["prodet_table6", "1", "3", "0"]
+    assert float(lines["prodet_table6"][4]) > 0
+    assert " ".join(lines["prodet_table6"][5:]) == "FaceForensics++, Celeb-DF-v2, DFDC"
+    assert lines["df40_protocol2"][4:] == ["–", "DF40-ff,", "DF40-cdf"], "no card says how many faces DF40 has"
+    assert "all, with each cell once: " in out
+
+
+def test_a_suite_is_listed_in_detail(assay):
+    out = assay("list", "suites", "df40_protocol2").out
+    assert "  Xception, FR: xception with xception at 256 pixels, 10 epochs of FRAll_ff\n" in out
+    assert "  frame AUC: FS, FR, EFS, Avg.\n" in out
+    wanted = "  DF40-cdf (FSAll_cdf, FRAll_cdf, EFSAll_cdf): assay preprocess DF40-cdf --root DIR --profile dfb\n"
+    assert wanted in out
+    assert "GPU hours: unknown, as no card says how many faces the 16 cells have\n" in out
+    out = assay("list", "suites", "realid_readings_sbi").out
+    assert "assay preprocess Celeb-DF-v2 --root DIR --profile sbi" in out
+    assert re.search(r"GPU hours: \d+, [\d.]+ of training and [\d.]+ of scoring, of 70 cells; estimated by counts", out)
+    answer = assay("list", "suites", "realid_tabel1")
+    assert (answer.code, answer.err) == (2, "assay: unknown suite 'realid_tabel1'; did you mean 'realid_table1'?\n")
 
 
 def test_version(assay):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.scores import read_scores
-from tests.benchmark.test_leaderboard import PERFECT, SPREAD, scored
+from tests.benchmark.test_score_tables import PERFECT, SPREAD, scored
 
 
 @pytest.fixture

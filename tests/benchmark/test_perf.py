@@ -97,7 +97,9 @@ def test_reconstructions_are_made_up_and_what_comes_before_training_is_timed_alo
     assert (looked.name, looked.items) == ("look before training", 2 * 4)
     stages = {one.name: one for one in measure_training(setting, faces, tmp_path / "run")}
     assert list(stages) == TRAINING
-    used = re.findall(r"(\S+) \(2\) \d+\.\d{3} ms", stages["train step by parts"].floor)
+    told = stages["train step by parts"].floor
+    assert re.search(r"; the step takes -?\d+% more than what of it is the backbone's$", told)
+    used = re.findall(r"(\S+) \(2\) \d+\.\d{3} ms", told)
     assert used == ["backbone.stages", "pyramid", "backbone.pool", "last_layer", "loss_func"], (
         "SAM goes twice through all"
     )

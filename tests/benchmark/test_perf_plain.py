@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.perf import plain as plain_module
 from benchmark.perf.plain import PlainLoader
 from config.schema import Augmentation
 from preprocessing.samples import FaceSet
@@ -14,10 +13,10 @@ from preprocessing.tensors import CPU, to_network
 from tests.faces import still
 from tests.inputs import network_input
 from tests.training.stand_in import make_config
-from training import RECIPE, augment
+from training import RECIPE
 
 SIDE, DRAWS = 64, 120
-OFF = Augmentation(flip_prob=0, rotate_prob=0, blur_prob=0)
+OFF = Augmentation(flip_prob=0, rotate_prob=0, blur_prob=0, colour_prob=0, jpeg_prob=0)
 NORMALISATION = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
@@ -43,10 +42,7 @@ def both(rows: pd.DataFrame, draws: int, **keys: object) -> tuple[dict, dict]:
 
 
 @pytest.mark.parametrize("resolution", [SIDE, 48])
-def test_without_random_steps_it_gives_the_recipes_images(rows, monkeypatch, resolution: int):
-    for module in (augment, plain_module):
-        monkeypatch.setattr(module, "COLOUR_PROB", 0)
-        monkeypatch.setattr(module, "JPEG_PROB", 0)
+def test_without_random_steps_it_gives_the_recipes_images(rows, resolution: int):
     for keys in ({"use_data_augmentation": False}, {"data_aug": OFF}):
         ours, plain = both(rows, len(rows), resolution=resolution, **keys)
         bare = [network_input(face.image, resolution, **NORMALISATION) for face in map(FaceSet(rows).read, range(4))]

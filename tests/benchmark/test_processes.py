@@ -5,17 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from detectors.weights import read_weights
 from evaluation.scores import ScoreRecord, read_scores
-from preprocessing.manifest import write_manifest
-from preprocessing.pipeline import manifest_path
-from preprocessing.store import FaceStoreWriter
-from tests.evaluation.test_scoring import META
-from tests.preprocessing.test_manifest import row
+from tests.benchmark.small_set import write_small_set
 from tests.processes import run_command
 
 PLUGIN = Path(__file__).parent.parent / "data" / "small_detector.py"
@@ -24,19 +18,7 @@ PLUGIN = Path(__file__).parent.parent / "data" / "small_detector.py"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """13 faces in each split of a set D; fakes are brighter."""
-    folder = tmp_path_factory.mktemp("data")
-    path = manifest_path(folder, "dfb", "D")
-    writer = FaceStoreWriter(path.with_name("D_lmdb"), META)
-    rng, rows = np.random.default_rng(0), []
-    for split in ("train", "val", "test"):
-        for number in range(13):
-            name, label = f"{split}{number}", number % 2
-            rows.append(row(name, 0, label=label, split=split))
-            image = rng.integers(0, 120, (32, 32, 3)) + 100 * label
-            writer.add(name, {rows[-1]["key"]: cv2.imencode(".png", image.astype(np.uint8))[1].tobytes()}, [])
-    writer.close()
-    write_manifest(path, rows, {**META, "predictor": "none"})
-    return folder
+    return write_small_set(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The whole road in one small run: media, crops, weights, scores, table; and what happens when it is walked again."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -88,6 +89,8 @@ def test_from_media_to_table(assay, media: Path, tmp_path: Path, monkeypatch: py
 
     one_class = scores[scores["label"] == 0]
     one_class.to_parquet(path)
+    assert "holds 4 videos, not 7" in assay("table", run).err
+    replace(record, n_videos=len(one_class)).write(ScoreRecord.beside(path))
     assert assay("table", run).out.count("–") >= 1
 
 

@@ -215,7 +215,8 @@ def perturbed(
         writer.write(by_face)
     with FeatureWriter(features_path(path), 2) as features:
         features.write(by_face, np.stack([by_face["score"], np.ones(len(by_face))], axis=1).astype(np.float32))
-    replace(RECORD, suite=SuiteRecord("mine", sha256, "crop", 2)).write(ScoreRecord.beside(path))
+    record = replace(RECORD, suite=SuiteRecord("mine", sha256, "crop", 2), n_videos=len(LABELS))
+    record.write(ScoreRecord.beside(path))
     return path
 
 
@@ -313,6 +314,6 @@ def test_what_does_not_compare_is_refused(tmp_path: Path):
         robustness_table([own, read_robustness(perturbed(tmp_path / "c", dataset="E"))])
     with pytest.raises(InputError, match="given twice"):
         robustness_table([own, own])
-    replace(RECORD).write(ScoreRecord.beside(own.path))
+    replace(own.record, suite=None).write(ScoreRecord.beside(own.path))
     with pytest.raises(InputError, match="holds no perturbed faces"):
         read_robustness(own.path)

@@ -16,7 +16,7 @@ from detectors.weights import weights_sha256
 from evaluation.features import FeatureWriter
 from evaluation.scores import ScoreRecord, ScoreWriter, SuiteRecord, environment
 from preprocessing.reconstruction.stored import ReconstructionModel
-from tests.benchmark.test_leaderboard import scored
+from tests.benchmark.test_score_tables import scored
 from tests.score_rows import score_rows
 
 # Two reals and four fakes, two by each manipulation: AUC 6/8 in all, 2/4 of swap, 4/4 of warp.
@@ -79,7 +79,8 @@ def perturbed(scores: Path, suite: str = "levels") -> Path:
             rows = score_rows([0, 0, 1, 1], values, dataset=scores.parent.name)
             writer.write(rows.assign(perturbation=perturbation, level=level, draw=draw))
     record = ScoreRecord.read(ScoreRecord.beside(scores))
-    replace(record, suite=SuiteRecord(suite, "44" * 32, "crop", 2)).write(ScoreRecord.beside(path))
+    under = replace(record, suite=SuiteRecord(suite, "44" * 32, "crop", 2), n_videos=4)
+    under.write(ScoreRecord.beside(path))
     return path
 
 

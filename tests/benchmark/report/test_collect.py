@@ -11,7 +11,7 @@ from benchmark.report.provenance import all_notes
 from config.errors import InputError
 from evaluation.scores import ScoreRecord
 from tests.benchmark.report.runs import PERFECT, ROWS, TRAINED, VAL, changed, configured, featured, perturbed, trained
-from tests.benchmark.test_leaderboard import scored
+from tests.benchmark.test_score_tables import scored
 
 
 def found(*paths: Path) -> Collection:

@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from benchmark.leaderboard import leaderboard
 from benchmark.report.collect import Collection, collect
 from benchmark.report.explanations import (
     MOST_HISTOGRAMS,
@@ -29,10 +28,11 @@ from benchmark.report.sections import (
     manipulations_section,
     metrics_section,
 )
+from benchmark.score_tables import runs_table
 from evaluation.tables import Table
 from tests.benchmark.report.runs import PERFECT, ROWS, VAL, changed, configured, featured, perturbed, trained
 from tests.benchmark.report.test_page import page_of
-from tests.benchmark.test_leaderboard import scored
+from tests.benchmark.test_score_tables import scored
 
 HOSTILE = ("<script>alert(1)<|script>", '"><img onerror=')
 
@@ -61,7 +61,7 @@ def pictures(blocks: tuple) -> list[Picture]:
 
 def test_the_leaderboard_is_that_of_assay_table(runs: Path):
     for shown, metric in zip(tables(leaderboard_section(found(runs)).blocks), ("frame_auc", "video_auc"), strict=True):
-        expected = leaderboard([runs], metric, intervals=True, resamples=20)
+        expected = runs_table([runs], metric, intervals=True, resamples=20)
         assert shown.columns == expected.columns
         for grid in ("values", "spreads"):
             own, other = (dict(zip(table.rows, getattr(table, grid), strict=True)) for table in (shown, expected))
