@@ -10,14 +10,19 @@ from benchmark.suites.table import suite_table
 from config.load import load_config
 from config.schema import DatasetConfig
 from config.suite import SuiteConfig
+from evaluation.published import read_source
 from tests.benchmark.suites.rows import changes, configs
 
 FAMILIES = ("FS", "FR", "EFS")
+DETECTORS = ("Xception", "RECCE", "SPSL", "SRM")
 
 
-def test_the_leaderboard_is_of_networks_of_prodets_table():
+def test_the_leaderboard_measures_all_fifteen_detectors_those_of_prodets_table_once_for_both():
     mine, its = configs("deepfakebench"), configs("prodet_table1")
-    assert mine == {"Xception": its["Xception"], "EfficientB4": its["EfficientB4"], "Face X-ray": its["X-ray"]}
+    assert set(mine) == set(read_source("deepfakebench").table("README").rows)
+    assert {name for name, config in mine.items() if config not in its.values()} == {"MesoIncep", "Face X-ray"}
+    assert all(its[name] == mine[name] for name in set(mine) & set(its))
+    assert mine["Face X-ray"].backbone_name == "hrnet", "as the table says"
 
 
 def test_the_leaderboard_has_the_readmes_columns_and_averages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -44,11 +49,13 @@ def test_protocols_1_to_3_share_their_trainings_and_differ_in_what_they_are_test
     trained = configs("df40_protocol1")
     assert configs("df40_protocol2") == configs("df40_protocol3") == trained
     assert {name: config.train_dataset for name, config in trained.items()} == {
-        **{f"Xception, {family}": [f"{family}All_ff"] for family in FAMILIES},
+        **{f"{row}, {family}": [f"{family}All_ff"] for row in DETECTORS for family in FAMILIES},
         "SBI": ["FSAll_ff"],
     }
-    plain = configs("deepfakebench")["Xception"]
-    assert all(set(changes(trained[f"Xception, {family}"], plain)) == {"train_dataset"} for family in FAMILIES)
+    plain = {name.upper(): config for name, config in configs("deepfakebench").items()}
+    for row in DETECTORS:
+        for family in FAMILIES:
+            assert set(changes(trained[f"{row}, {family}"], plain[row.upper()])) == {"train_dataset"}
     reals = {tuple(name for name in df40("DF40-ff")[f"{family}All_ff"] if "real" in name) for family in FAMILIES}
     assert reals == {("FF-real",)}, "SBI's only ones, so that it is one row"
     tests = [load_config(SuiteConfig, f"df40_protocol{number}").columns[0].test for number in (1, 2, 3)]

@@ -41,6 +41,8 @@ def counted(work) -> float:
         ("realid", ["backbone_name=vit_b_16"]),
         ("fia_usa/at_380", []),
         ("prodet", []),
+        ("recce", []),
+        ("facexray_dfb", []),
     ],
 )
 def test_operations_of_scoring_are_the_networks(name: str, overrides: list[str]):
@@ -54,17 +56,17 @@ def test_operations_of_scoring_are_the_networks(name: str, overrides: list[str])
     assert written.passes == detector.passes_before_training
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "prodet"])
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "prodet", "ucf"])
 def test_operations_of_training_are_the_networks_and_the_losses(name: str):
-    """ProDet, whose bridges and transitions are of training alone, with one tuple."""
+    """Two samples; bridges and transitions of ProDet, contents and decoder of UCF are of training alone."""
     config = load_config(DetectorConfig, name, ["pretrained=null"])
     detector = build_detector(config)
-    size = RECIPE[config.dataset_type].members
+    size = 2 * RECIPE[config.dataset_type].members
     batch = detector.example_batch(size, torch.Generator().manual_seed(0))
     found = counted(lambda: detector.get_losses(batch, detector(batch))) / size
     written = entry(name, config.backbone_name)
     assert written.training == pytest.approx(found, abs=6e-4)
-    assert (written.training > written.scoring) == (name == "prodet")
+    assert (written.training > written.scoring) == (name in ("prodet", "ucf"))
 
 
 def test_each_network_of_the_shipped_suites_is_in_the_table_once():
