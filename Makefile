@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 	$(BIN)/assay demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
