@@ -84,7 +84,7 @@ def test_a_suite_is_listed_in_detail(assay):
     assert "  frame AUC: FS, FR, EFS, Avg.\n" in out
     wanted = "  DF40-cdf (FSAll_cdf, FRAll_cdf, EFSAll_cdf): assay preprocess DF40-cdf --root DIR --profile dfb\n"
     assert wanted in out
-    assert "GPU hours: unknown, as no card says how many faces the 16 cells have\n" in out
+    assert "GPU hours: unknown, as no card says how many faces the 52 cells have\n" in out
     out = assay("list", "suites", "realid_readings_sbi").out
     assert "assay preprocess Celeb-DF-v2 --root DIR --profile sbi" in out
     assert re.search(r"GPU hours: \d+, [\d.]+ of training and [\d.]+ of scoring, of 70 cells; estimated by counts", out)
