@@ -166,8 +166,9 @@ class UCF(AbstractDetector):
     DeepfakeBench's code this differs in that inference returns `prob`, that the loss of an anchor is the mean over all
     its pairs of a positive and a negative, of which the code draws one, that nothing is dropped out at random, and that
     the decoder ends in no tanh, so that it reaches images of any normalisation. The loss of a reconstruction is the
-    mean over all images of a batch. DeepfakeBench's figures are frame AUCs of a training on FaceForensics++ c23, the
-    mean of the three best results on each test set.
+    mean over all images of a batch. The paper's figures are frame AUCs from FaceForensics++ c23 to Celeb-DF, DFD and
+    DFDC; DeepfakeBench's are frame AUCs of a training on FaceForensics++ c23, the mean of the three best results on
+    each test set.
 
     `pred_dict` has beside the usual, while training: `cls_spe` (B, 1 + methods), logits of real and the methods;
     `feat_spe`, the specific part (B, width, h, w), as `feat` is the common one; `reconstructions` (2 B, 3, H, W), of

@@ -82,6 +82,8 @@ def _rotate(image: Image, settings: Augmentation, rng: Rng) -> Image:
 
 
 def _blur(image: Image, settings: Augmentation, rng: Rng) -> Image:
+    if settings.blur_sigma:
+        return cv2.GaussianBlur(image, (0, 0), rng.uniform(*settings.blur_sigma))
     size = int(rng.integers(*settings.blur_limit, endpoint=True)) | 1
     return cv2.GaussianBlur(image, (size, size), 0)
 

@@ -17,6 +17,7 @@ from training import RECIPE
 
 SIDE, DRAWS = 64, 120
 OFF = Augmentation(flip_prob=0, rotate_prob=0, blur_prob=0, colour_prob=0, jpeg_prob=0)
+SIGMA = {"blur_prob": 1.0, "blur_sigma": (0.0, 3.0)}
 NORMALISATION = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
@@ -58,3 +59,9 @@ def test_with_all_steps_the_same_generator_gives_the_recipes_images(rows):
     bare, _ = both(rows, DRAWS, resolution=SIDE, use_data_augmentation=False)
     changed = (ours["image"] != bare["image"]).flatten(1).any(dim=1)
     assert 0.9 * DRAWS < changed.sum() < DRAWS
+
+
+def test_a_blur_by_its_deviation_is_the_recipes(rows):
+    """Of 0 to 3 pixels, which its kernel follows: the keys of CNN-Aug."""
+    ours, plain = both(rows, DRAWS, resolution=SIDE, data_aug=OFF.model_copy(update=SIGMA))
+    np.testing.assert_allclose(ours["image"], plain["image"], atol=1e-6)
