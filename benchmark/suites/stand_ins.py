@@ -1,6 +1,6 @@
 """A suite on the demo's data: its data sets mapped onto the demo's, its detectors with the demo's small network."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,13 @@ from config.test_sets import OnTestSets
 S = TypeVar("S", bound=Schema)
 SOURCE, OTHER, OF_DF40, OF_DIFF = "DemoFF", "DemoX", "DemoDF40", "DemoDiFF"
 
+FFPP = {
+    "LinearAutoencoder": ("Deepfakes",),
+    "ExpressionWarp": ("Face2Face",),
+    "LandmarkSwap": ("FaceSwap", "FaceShifter"),
+    "SuperResolution": ("NeuralTextures",),
+}
+"""Manipulations of DemoFF, and those of FaceForensics++ that each stands in for."""
 DF40 = {
     "LandmarkSwap": ("faceswap", "fsgan", "deepfacelab"),
     "PoissonSwap": ("blendface", "uniface"),
@@ -59,7 +66,7 @@ def on_the_demo(suite: SuiteConfig, data: Path, seed: int) -> SuiteConfig:
         data: folder of the demo's stores and manifests, which tell how many epochs give as many images.
         seed: of training, if the suite names none.
     """
-    stand_in = stand_ins(suite)
+    stand_in, trained = stand_ins(suite), _trained(suite)
     return suite.model_copy(
         update={
             "train": (SOURCE,),
@@ -67,7 +74,7 @@ def on_the_demo(suite: SuiteConfig, data: Path, seed: int) -> SuiteConfig:
             "rows": tuple(_light(row, data, seed, suite.profile) for row in suite.rows),
             "columns": tuple(_on(group, stand_in) for group in suite.columns),
             "figures": tuple(_on(figure, stand_in) for figure in suite.figures),
-            "footnotes": (*suite.footnotes, *_notes(stand_in)),
+            "footnotes": (*suite.footnotes, *_notes(stand_in, trained)),
         }
     )
 
@@ -75,10 +82,11 @@ def on_the_demo(suite: SuiteConfig, data: Path, seed: int) -> SuiteConfig:
 def stand_ins(suite: SuiteConfig) -> dict[str, str]:
     """What stands in for each test set of a suite.
 
-    It is DemoFF for what any of the suite's detectors is trained on; for DF40, DiFF and their parts, what is like them
-    of DemoDF40 or DemoDiFF; DemoX for all else. The sets of DF40 with reals of their own have domain cdf here.
+    For DF40, DiFF and their parts it is what is like them of DemoDF40 or DemoDiFF; DemoFF, or its manipulation that is
+    like a part of FaceForensics++, for what any of the suite's detectors is trained on; DemoX for all else. The sets of
+    DF40 with reals of their own have domain cdf here.
     """
-    sources = {SOURCE, *(_whole(name) for row in suite.rows for name in _trained_on(row, suite))}
+    sources = {SOURCE, *map(_whole, _trained(suite))}
     return {name: _stand_in(name, sources) for name in suite.tests}
 
 
@@ -90,19 +98,18 @@ def demo_sets(suite: SuiteConfig) -> tuple[str, ...]:
 
 def _stand_in(name: str, sources: Collection[str]) -> str:
     whole = _whole(name)
-    if whole in sources:
-        return SOURCE
     if whole in PLANS:
-        return name
+        return SOURCE if whole in sources else name
+    method = _only_method(name)
     if whole == "DiFF":
-        method = _only_method(name)
         return f"{OF_DIFF}-{_resembling(method, DIFF)}" if method else f"Demo{name}"
     if whole in {"DF40-ff", "DF40-cdf", "DF40-own"}:
         domain = "ff" if whole == "DF40-ff" else "cdf"
-        method = _only_method(name)
         if method:
             return f"{_resembling(method, DF40)}_{domain}"
         return f"{OF_DF40}-{domain}" if name == whole else f"Demo{name}"
+    if whole in sources:
+        return f"{SOURCE}-{_resembling(method, FFPP)}" if method and whole == "FaceForensics++" else SOURCE
     return OTHER
 
 
@@ -123,8 +130,11 @@ def _resembling(method: str, substitutes: Mapping[str, Collection[str]]) -> str:
     return next(name for name, methods in substitutes.items() if method in methods)
 
 
-def _notes(stand_in: Mapping[str, str]) -> Iterator[str]:
+def _notes(stand_in: Mapping[str, str], trained: Collection[str]) -> Iterator[str]:
     """A note for each of the demo's data sets that stands in for others, itself or by its parts."""
+    alone = [name for name in sorted(trained) if stand_in.get(name, "") != SOURCE != name]
+    if alone:
+        yield f"{SOURCE} in place of {', '.join(alone)}, to train on"
     replaced: dict[str, dict[str, list[str]]] = {}
     for name, by in sorted(stand_in.items()):
         if name != by:
@@ -146,8 +156,10 @@ def _light(row: SuiteRow, data: Path, seed: int, profile: str) -> SuiteRow:
     return row.model_copy(update={"set": (*light.overrides, f"nEpochs={light.epochs(data, profile)}")})
 
 
-def _trained_on(row: SuiteRow, suite: SuiteConfig) -> Sequence[str]:
-    return load_config(DetectorConfig, row.detector, row.overrides(suite.train)).train_dataset
+def _trained(suite: SuiteConfig) -> set[str]:
+    """What any of a suite's detectors is trained on."""
+    configs = (load_config(DetectorConfig, row.detector, row.overrides(suite.train)) for row in suite.rows)
+    return {name for config in configs for name in config.train_dataset}
 
 
 def _whole(name: str) -> str:

@@ -274,9 +274,17 @@ def test_on_the_demo_its_data_sets_stand_in(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("benchmark.demo.light.Light.epochs", lambda *_: 3)
     columns = [{"metric": "frame_auc", "test": {"FF++": FFPP, "DF": "FF-DF", "CDF": "Celeb-DF-v2", "DFDC": "DFDC"}}]
     found = on_the_demo(suite_of(columns=columns, threshold_on=[FFPP]), tmp_path, seed=5)
-    assert found.columns[0].test == {"FF++": "DemoFF", "DF": "DemoFF", "CDF": "DemoX", "DFDC": "DemoX"}
+    assert found.columns[0].test == {
+        "FF++": "DemoFF",
+        "DF": "DemoFF-LinearAutoencoder",
+        "CDF": "DemoX",
+        "DFDC": "DemoX",
+    }
     assert (found.train, found.threshold_on) == (("DemoFF",), ("DemoFF",))
-    assert found.footnotes == (f"DemoFF in place of FF-DF, {FFPP}", "DemoX in place of Celeb-DF-v2, DFDC")
+    assert found.footnotes == (
+        f"DemoFF in place of {FFPP}; DemoFF-LinearAutoencoder in place of FF-DF",
+        "DemoX in place of Celeb-DF-v2, DFDC",
+    )
     configs = [entry.cell.config for entry in plan_suite("mine", found, tmp_path, tmp_path).trained]
     assert [config.backbone_name for config in configs] == ["efficientnet_lite0"] * 2
     assert [(config.nEpochs, config.manualSeed, config.train_dataset) for config in configs] == [(3, 5, ["DemoFF"])] * 2

@@ -24,7 +24,7 @@ columns:
 """
 FIGURES = """
 figures:
-  - {kind: organisation, test: FF-DF, pseudofake: FOLDER/near.yaml}
+  - {kind: organisation, test: FF-FS, pseudofake: FOLDER/near.yaml}
   - {kind: confidence, test: {DFDCP: DFDCP, CDF: Celeb-DF-v2}, rows: [second]}
 """
 PUBLISHED = """
@@ -106,7 +106,7 @@ def test_a_table_from_nothing_then_only_what_is_missing(assay, tmp_path: Path, f
     assert {name: float(row["tuples"]) for name, row in organised.items()} == {"first": 4, "second": 4}
     with (out / "suites" / "wider-confidence.csv").open() as file:
         assert [row["Detector and test set"] for row in csv.DictReader(file)] == ["second on DFDCP", "second on CDF"]
-    assert "DemoFF in place of FF-DF, FaceForensics++" in words
+    assert "DemoFF in place of FaceForensics++; DemoFF-LandmarkSwap in place of FF-FS" in words
 
     first = (out / "suites" / "mine.csv").read_bytes()
     assert assay("reproduce", files / "mine.yaml", *options, "--overwrite", "only-cache").code == 0

@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.demo.sets import DEMODF40_METHODS, DEMODIFF_METHODS
 from benchmark.describe import whole_of
-from benchmark.suites.stand_ins import DF40, DIFF, demo_sets, on_the_demo, stand_ins
+from benchmark.suites.stand_ins import DF40, DIFF, FFPP, demo_sets, on_the_demo, stand_ins
 from config.load import config_names, load_config, validate
 from config.schema import DatasetConfig
 from config.suite import SuiteConfig
@@ -29,6 +29,7 @@ def methods_of(name: str) -> set[str]:
 @pytest.mark.parametrize(
     ("name", "substitutes", "by"),
     [
+        ("FaceForensics++", FFPP, "DemoFF"),
         ("DF40-ff", DF40, "DemoDF40"),
         ("DF40-cdf", DF40, "DemoDF40"),
         ("DF40-own", DF40, "DemoDF40"),
@@ -39,7 +40,7 @@ def test_every_part_has_a_stand_in_that_resembles_it(name: str, substitutes: dic
     """Of the manipulations that resemble its own; a part of several has a whole family's, and no other's."""
     resembling = {method: substitute for substitute, methods in substitutes.items() for method in methods}
     assert len(resembling) == sum(map(len, substitutes.values()))
-    parts, known = list(load_config(DatasetConfig, name).parts), set(load_config(DatasetConfig, by).parts)
+    parts, known = list(load_config(DatasetConfig, name).parts), {by, *load_config(DatasetConfig, by).parts}
     for part, stand_in in stand_ins(suite_on(*parts)).items():
         assert stand_in in known
         assert {resembling[method] for method in methods_of(part)} == methods_of(stand_in), part
@@ -63,6 +64,10 @@ def test_families_are_those_of_the_papers():
         ("fia_usa_table9b", ("DemoFF", "DemoDiFF"), 8),
         ("prodet_table7", ("DemoFF", "DemoX", "DemoDF40"), 0),
         ("adfd_table2", ("DemoFF", "DemoX"), 0),
+        ("adfd_table9", ("DemoFF",), 5),
+        ("deepfakebench", ("DemoFF", "DemoX"), 6),
+        ("df40_protocol1", ("DemoFF", "DemoDF40"), 3),
+        ("df40_protocol4", ("DemoFF", "DemoDF40"), 11),
     ],
 )
 def test_columns_differ_where_they_can(name: str, sets: tuple[str, ...], different: int):
@@ -86,15 +91,17 @@ def test_notes_are_one_for_each_set_that_stands_in(tmp_path: Path, monkeypatch: 
     suite = suite_on("simswap_ff", "inswap_ff", "MidJourney", "DiFF-FS", "DiFF", "DFDC", "DemoX", "LandmarkSwap_cdf")
     found = on_the_demo(suite, tmp_path, seed=0)
     assert found.footnotes == (
+        "DemoFF in place of FaceForensics++, to train on",
         "DemoX in place of DFDC",
         "parts of DemoDF40: BoxSwap_ff in place of inswap_ff, simswap_ff; ChimericFace_cdf in place of MidJourney",
         "DemoDiFF in place of DiFF; DemoDiFF-FS in place of DiFF-FS",
     )
 
 
-def test_what_is_trained_on_df40_is_tested_on_what_it_is_trained_on_there(tmp_path: Path):
-    suite = suite_on("FSAll_ff", "FRAll_ff", "FSAll_cdf", train=["FSAll_ff"])
-    assert stand_ins(suite) == {"FSAll_ff": "DemoFF", "FRAll_ff": "DemoFF", "FSAll_cdf": "DemoFSAll_cdf"}
+def test_what_is_trained_on_is_demoff_and_df40_is_tested_on_as_ever(tmp_path: Path):
+    suite = suite_on("FSAll_ff", "FSAll_cdf", "FF-DF", "Celeb-DF-v2", train=["FSAll_ff", "Celeb-DF-v2"])
+    parts = {"FSAll_ff": "DemoFSAll_ff", "FSAll_cdf": "DemoFSAll_cdf"}
+    assert stand_ins(suite) == {**parts, "FF-DF": "DemoX", "Celeb-DF-v2": "DemoFF"}
 
 
 def test_the_page_has_the_same_stand_ins():
