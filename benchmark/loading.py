@@ -16,7 +16,7 @@ from config.schema import DetectorConfig
 from detectors import DETECTOR, build_detector
 from detectors.base import AbstractDetector
 from detectors.signatures import look_alikes
-from detectors.weights import load_weights, read_weights, recognise, resemblance
+from detectors.weights import load_weights, nearest, read_weights, recognise, resemblance
 from preprocessing.reconstruction.stored import models_from_json
 from preprocessing.workers import cores
 from training.checkpoint import RunFolder
@@ -149,7 +149,7 @@ def _config_of(weights: Path, path: Path, name: str | None, overrides: Sequence[
     name = recognise(state)
     if name is None:
         known = ", ".join(config_names(DetectorConfig))
-        advice = resemblance(state) or f"name one with --detector ({known})"
+        advice = nearest(state) or resemblance(state) or f"name one with --detector ({known})"
         raise InputError(f"{path} fits no detector of this project; {advice}")
     alike = [other for other in look_alikes(state) if other != name]
     if alike:

@@ -4,6 +4,7 @@ import json
 import pickle
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -16,12 +17,15 @@ from config.files import atomic_path, file_sha256
 from config.load import config_names, load_config, parse_config
 from config.schema import DetectorConfig
 from detectors import build_detector
-from detectors.signatures import COUNTER, in_names_of, look_alikes
+from detectors.signatures import COUNTER, SIGNATURES, in_names_of, look_alikes
 
 METADATA = "assay"
 SUFFIXES = (".safetensors", ".pth", ".pt")
 # How torch's files begin: zip archives, and pickles before torch 1.6.
 TORCH_STARTS = (b"PK", b"\x80")
+# Under which of a torch file's entries training code keeps the state dict.
+ENTRIES = ("state_dict", "model_state_dict", "model")
+LEAST_ALIKE = 0.5  # share of tensors that two networks have in common, for one's file to be taken for the other's
 
 
 def save_weights(detector: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
@@ -47,8 +51,8 @@ def save_weights(detector: nn.Module, path: Path, metadata: Mapping[str, str]) -
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The state dict and the metadata of a weights file, on the CPU.
 
-    A .pth or .pt file may hold the state dict itself or have it under `state_dict`; the prefix `module.`, which DDP
-    adds, is taken off. Such a file has no metadata.
+    A .pth or .pt file may hold the state dict itself or have it under `state_dict`, `model_state_dict` or `model`; the
+    prefix `module.`, which DDP adds, is taken off. Such a file has no metadata.
 
     Raises:
         InputError: no such file, another suffix, not readable, or holding anything but tensors.
@@ -100,11 +104,28 @@ def recognise(state: Mapping[str, Tensor]) -> str | None:
     shipped = config_names(DetectorConfig)
     likely = [name for name in look_alikes(state) if name in shipped]
     for name in dict.fromkeys([*likely, *shipped]):
-        with torch.device("meta"):
-            own = build_detector(load_config(DetectorConfig, name), pretrained=False).state_dict()
-        if _shapes(in_names_of(own, state)) == _shapes(own):
+        own = _shipped(name)
+        if _shapes(in_names_of(own, state)) == own:
             return name
     return None
+
+
+def nearest(state: Mapping[str, Tensor]) -> str:
+    """Of which shipped detector a state dict seems to be, and where it departs, as the end of a sentence.
+
+    It is the one that has the most names with their shapes in common, of several the plain classifier; "" where that
+    is half of the tensors or less.
+    """
+    shipped = config_names(DetectorConfig)
+    plain = [entry.names[0] for entry in SIGNATURES if entry.names[0] in shipped]
+    names = list(dict.fromkeys([*plain, *shipped]))
+    alike = [_share_in_common(_shipped(name), state) for name in names]
+    if max(alike) <= LEAST_ALIKE:
+        return ""
+    name = names[alike.index(max(alike))]
+    own = _shipped(name)
+    given = {key: tensor for key, tensor in in_names_of(own, state).items() if not key.endswith(COUNTER)}
+    return f"it looks like a file of '{name}', but for {_departures(own, given)}"
 
 
 def resemblance(state: Mapping[str, Tensor]) -> str:
@@ -148,21 +169,9 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], complaint: str, k
         InputError: names are missing or unexpected, or shapes differ; the sentence counts them and shows one of each;
             or the module refuses what the tensors say.
     """
-    own = {key: tensor for key, tensor in module.state_dict().items() if not key.startswith(keep)}
-    missing = [key for key in own if key not in state and not key.endswith(COUNTER)]
-    unexpected = [key for key in state if key not in own]
-    reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
-    found = []
-    if missing:
-        found.append(f"{len(missing)} tensors missing (such as {missing[0]})")
-    if unexpected:
-        found.append(f"{len(unexpected)} unexpected (such as {unexpected[0]})")
-    if reshaped:
-        key = reshaped[0]
-        shapes = f"{key} is {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
-        found.append(f"{len(reshaped)} of another shape ({shapes})")
-    if found:
-        raise InputError(f"{complaint}: {', '.join(found)}")
+    own = {key: tensor.shape for key, tensor in module.state_dict().items() if not key.startswith(keep)}
+    if found := _departures(own, state):
+        raise InputError(f"{complaint}: {found}")
     try:
         module.load_state_dict(dict(state), strict=False)
     except InputError as error:
@@ -172,6 +181,35 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], complaint: str, k
 def weights_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     return file_sha256(path)
+
+
+def _departures(own: Mapping[str, torch.Size], state: Mapping[str, Tensor]) -> str:
+    """How many tensors a state dict lacks, has too many, or has in another shape, with one of each; "" if none."""
+    missing = [key for key in own if key not in state and not key.endswith(COUNTER)]
+    unexpected = [key for key in state if key not in own]
+    reshaped = [key for key in own if key in state and own[key] != state[key].shape]
+    found = []
+    if missing:
+        found.append(f"{len(missing)} tensor{'s' * (len(missing) > 1)} missing (such as {missing[0]})")
+    if unexpected:
+        found.append(f"{len(unexpected)} unexpected (such as {unexpected[0]})")
+    if reshaped:
+        key = reshaped[0]
+        shapes = f"{key} is {tuple(state[key].shape)}, expected {tuple(own[key])}"
+        found.append(f"{len(reshaped)} of another shape ({shapes})")
+    return ", ".join(found)
+
+
+def _share_in_common(own: Mapping[str, torch.Size], state: Mapping[str, Tensor]) -> float:
+    given = _shapes(in_names_of(own, state))
+    return len(own.items() & given.items()) / max(len(own), len(given))
+
+
+@cache
+def _shipped(name: str) -> dict[str, torch.Size]:
+    """Names and shapes of a shipped detector's state dict, without BatchNorm's counters."""
+    with torch.device("meta"):
+        return _shapes(build_detector(load_config(DetectorConfig, name), pretrained=False).state_dict())
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
@@ -199,10 +237,11 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} holds pickled objects, which are never run: save its state_dict() alone") from None
     except Exception as error:
         raise InputError(f"{path} is not a readable torch file: it is damaged or of another format") from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    if isinstance(content, Mapping):
+        nested = (content.get(entry) for entry in ENTRIES)
+        content = next((entry for entry in nested if isinstance(entry, Mapping)), content)
     if not isinstance(content, Mapping) or not content or not all(map(_is_dense, content.values())):
-        raise InputError(f"{path} holds no state dict: expected names with dense tensors, or these under 'state_dict'")
+        raise InputError(f"{path} holds no state dict: expected names with dense tensors, or these under 'state_dict' or 'model'")
     return {str(key).removeprefix("module."): tensor for key, tensor in content.items()}
 
 

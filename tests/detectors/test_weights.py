@@ -83,10 +83,12 @@ def test_state_that_is_no_tensor_is_refused_when_written(tmp_path):
     [
         lambda state: state,
         lambda state: {"state_dict": state, "epoch": 3},
+        lambda state: {"model": state, "optimizer": {"state": {}}},
+        lambda state: {"epoch": 3, "model_state_dict": state},
         lambda state: {f"module.{key}": tensor for key, tensor in state.items()},
         lambda state: {"state_dict": {f"module.{key}": tensor for key, tensor in state.items()}},
     ],
-    ids=["plain", "state_dict", "DDP", "both"],
+    ids=["plain", "state_dict", "model", "model_state_dict", "DDP", "both"],
 )
 def test_torch_files_of_all_habits_are_read(tmp_path, suffix, wrap):
     detector = lite()
@@ -161,7 +163,7 @@ def test_a_refused_file_leaves_the_detector_alone(tmp_path):
     before = {key: tensor.clone() for key, tensor in detector.state_dict().items()}
     partial = dict(list(lite(manualSeed=9).state_dict().items())[:-1])
     torch.save(partial, tmp_path / "partial.pth")
-    with pytest.raises(InputError, match=r"1 tensors missing \(such as backbone.last_layer.bias\)"):
+    with pytest.raises(InputError, match=r": 1 tensor missing \(such as backbone.last_layer.bias\)"):
         load_weights(detector, tmp_path / "partial.pth")
     assert same(detector.state_dict(), before)
 
