@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 
+import yaml
+
 from config.base import Schema
 from config.errors import InputError, unknown
-from config.load import config_names, load_config, variant_names
+from config.load import config_names, load_config, variants_of
 from config.perturbation import PerturbationSuite
 from config.pseudofake import PseudoFakeConfig
 from config.registry import Registry
 from config.schema import DatasetConfig, DetectorConfig
+
+# Of what the files may hold variants.
+PRESETS: dict[str, type[Schema]] = {"detectors": DetectorConfig, "pseudofakes": PseudoFakeConfig}
 
 
 def names(kind: str) -> Iterator[tuple[str, str]]:
@@ -41,11 +46,18 @@ def names(kind: str) -> Iterator[tuple[str, str]]:
 
 
 def entry(kind: str, name: str) -> list[tuple[str, str]]:
-    """The (name, about) of one thing of a kind, and what stands below it.
+    """The (name, about) of one thing of a kind, and what stands below it; of a variant, what it sets.
 
     Raises:
         InputError: no such kind, or nothing of that name in it.
     """
+    file, _, variant = name.partition("/")
+    schema = PRESETS.get(kind)
+    if schema and variant and file in config_names(schema):
+        changes = variants_of(schema, file)
+        if variant not in changes:
+            raise unknown(f"variant of {file}", variant, changes)
+        return [(name, f"{file} with {yaml.safe_dump(changes[variant], default_flow_style=True, width=1000).strip()}")]
     found: dict[str, list[tuple[str, str]]] = {}
     current = ""
     for heading, about in names(kind):
@@ -76,9 +88,9 @@ def _perturbation_suites() -> Iterator[tuple[str, str]]:
 
 def _variants(schema: type[Schema], name: str) -> Iterator[tuple[str, str]]:
     """A line with the variants of a shipped file, if it has any."""
-    variants = variant_names(schema, name)
-    if variants:
-        yield "", f"  variants: {' '.join(variant.partition('/')[2] for variant in variants)}"
+    found = variants_of(schema, name)
+    if found:
+        yield "", f"  variants: {' '.join(found)}"
 
 
 def _registry(kind: str) -> Registry:

@@ -61,8 +61,13 @@ def config_names(schema: type[Schema]) -> list[str]:
 
 def variant_names(schema: type[Schema], name: str) -> list[str]:
     """Names of the variants that a shipped file holds, as `load_config` takes them: "NAME/VARIANT"."""
+    return [f"{name}/{variant}" for variant in variants_of(schema, name)]
+
+
+def variants_of(schema: type[Schema], name: str) -> dict[str, Mapping[str, Any]]:
+    """What each variant that a shipped file holds sets, by its name behind the slash."""
     path = _folder(schema) / f"{name}.yaml"
-    return [f"{name}/{variant}" for variant in _variants(read_yaml(path), str(path))]
+    return _variants(read_yaml(path), str(path))
 
 
 def load_config(schema: type[S], name_or_path: str | Path, overrides: Iterable[str] = ()) -> S:

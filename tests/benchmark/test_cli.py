@@ -62,6 +62,12 @@ def test_list_shows_one_thing_alone_and_answers_a_name_that_is_not_there(assay):
     assert [line.split()[0] for line in lines] == ["DiffSwap"]
     name, variants = assay("list", "detectors", "facexray").out.splitlines()
     assert (name.split()[0], variants.split()) == ("facexray", ["variants:", "hrnet"])
+    assert assay("list", "detectors", "ffd/weak").out.split(maxsplit=1) == [
+        "ffd/weak",
+        "ffd with {options: {supervision: labels}, with_mask: false}\n",
+    ]
+    answer = assay("list", "detectors", "ffd/week")
+    assert (answer.code, answer.err) == (2, "assay: unknown variant of ffd 'week'; did you mean 'weak'?\n")
     answer = assay("list", "backbones", "resnet55")
     assert (answer.code, answer.err) == (2, "assay: unknown backbone 'resnet55'; did you mean 'resnet50'?\n")
 
