@@ -230,7 +230,13 @@ class FaceSet:
     def _mask(self, store: FaceStore, key: str, shape: tuple[int, int], label: int) -> Image:
         if label == 0:
             return np.zeros(shape, np.uint8)
-        return _decode(store.get(mask_key(key)), key, cv2.IMREAD_GRAYSCALE)
+        try:
+            value = store.get(mask_key(key))
+        except KeyError as error:
+            raise BrokenSampleError(
+                f"{store.path}: no value under {error}; with_mask needs every fake's mask"
+            ) from None
+        return _decode(value, key, cv2.IMREAD_GRAYSCALE)
 
 
 def open_faces(

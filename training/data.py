@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from config.errors import InputError
 from config.processes import ALONE, Group
+from preprocessing.samples import BrokenSampleError
 from preprocessing.tensors import CPU, to_network
 from preprocessing.workers import settle, worker_context
 from training.errors import TrainingError
@@ -91,6 +92,8 @@ class TrainingSet(Dataset[TrainingSample | Failure]):
             return self.recipe.sample(draw[1], sample_rng(self.seed, draw))
         except InputError as error:
             return Failure(str(error), traceback.format_exc())
+        except BrokenSampleError as error:
+            return Failure(f"training face {draw[1]} cannot be used: {error}", traceback.format_exc())
         except Exception as error:  # noqa: BLE001 - whatever a worker dies of must reach the loop as a sentence
             message = f"training face {draw[1]} cannot be used: {type(error).__name__}: {error}"
             return Failure(message, traceback.format_exc())

@@ -239,13 +239,14 @@ class Balanced(Recipe):
 
     def __init__(self, faces: Faces, config: DetectorConfig) -> None:
         super().__init__(faces, config)
+        name = config.dataset_type
         if config.train_batchSize % 2:
             raise InputError(
-                f"train_batchSize: batch recipe 'balanced' needs an even number, not {config.train_batchSize}"
+                f"train_batchSize: batch recipe '{name}' needs an even number, not {config.train_batchSize}"
             )
-        for name, members in zip(("real", "fake"), self._classes(), strict=True):
+        for kind, members in zip(("real", "fake"), self._classes(), strict=True):
             if not len(members):
-                raise InputError(f"batch recipe 'balanced' needs both classes, but no training face is {name}")
+                raise InputError(f"batch recipe '{name}' needs both classes, but no training face is {kind}")
 
     def batches(self, rng: np.random.Generator) -> list[Indices]:
         """Halves of real and fake faces, joined."""

@@ -182,6 +182,14 @@ def test_a_face_without_landmarks_is_broken_only_for_those_who_want_them(made, t
         open_faces(tmp_path / "data", ["custom"], "test", with_landmark=True).read(0)
 
 
+def test_a_fake_without_a_mask_is_broken_only_for_those_who_want_it(made):
+    rows = load_rows(made[0], "custom", "test")
+    rows = rows[rows["skip"] == ""].assign(label=1)
+    assert FaceSet(rows).read(0).mask is None
+    with pytest.raises(BrokenSampleError, match=r"masks/.*\.png'; with_mask needs every fake's mask$"):
+        FaceSet(rows, with_mask=True).read(0)
+
+
 def test_a_full_disk_ends_in_a_sentence_and_a_second_run_goes_on(root: Path, tmp_path: Path):
     process = worker_context().Process(target=run_on_a_full_disk, args=(root, tmp_path))
     process.start()

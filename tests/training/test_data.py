@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from config.processes import Group
+from preprocessing.samples import BrokenSampleError
 from preprocessing.tensors import to_network
 from tests.inputs import network_input
 from tests.training.stand_in import SIDE, ArrayFaces, make_config, make_faces
@@ -127,6 +128,17 @@ def test_a_broken_face_stops_with_a_sentence_that_names_it(workers):
     loader = make_loader(workers, faces=make_faces(broken={7}))
     with pytest.raises(TrainingError, match=r"^training face 7 cannot be used: ValueError: the value is not an image$"):
         list(loader.epoch(0))
+
+
+class Lacking(ArrayFaces):
+    def read(self, index):
+        raise BrokenSampleError("the_lmdb: no value under 'x.png'")
+
+
+def test_a_face_that_a_store_lacks_stops_with_the_stores_sentence():
+    lacking = Lacking(make_faces().labels)
+    with pytest.raises(TrainingError, match=r"^training face \d+ cannot be used: the_lmdb: no value under 'x\.png'$"):
+        list(make_loader(faces=lacking).epoch(0))
 
 
 class Deadly(ArrayFaces):

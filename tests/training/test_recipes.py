@@ -60,6 +60,8 @@ def test_balanced_goes_once_through_the_larger_class_and_evenly_through_the_smal
         ("balanced", 7, 4, 4, "train_batchSize.*even number, not 7"),
         ("balanced", 8, 0, 4, "no training face is real"),
         ("balanced", 8, 4, 0, "no training face is fake"),
+        ("pair", 7, 4, 4, "train_batchSize: batch recipe 'pair' needs an even number, not 7"),
+        ("pair", 8, 4, 0, "batch recipe 'pair' needs both classes, but no training face is fake"),
         ("frames", 8, 0, 0, "no face to train on"),
         ("two_views", 7, 4, 4, "train_batchSize: batch recipe 'two_views' needs an even number, not 7"),
         ("balansed", 8, 4, 4, "batch recipe.*did you mean 'balanced'"),
@@ -67,7 +69,7 @@ def test_balanced_goes_once_through_the_larger_class_and_evenly_through_the_smal
 )
 def test_what_cannot_be_batched_is_refused(recipe, batch_size, real, fake, sentence):
     with pytest.raises(InputError, match=sentence):
-        RECIPE[recipe](make_faces(real, fake), make_config(train_batchSize=batch_size))
+        RECIPE[recipe](make_faces(real, fake), make_config(train_batchSize=batch_size, dataset_type=recipe))
 
 
 def test_two_views_are_two_draws_of_the_same_face_one_behind_all_others():
