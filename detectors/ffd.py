@@ -59,8 +59,9 @@ class FFD(AbstractDetector):
 
     Behind the fourth block of the middle flow a separable convolution and a sigmoid give the attention map; the map
     that the other blocks see is its product with that. Of a fake the attention map should be the stored mask, of a real
-    0: a mean absolute difference, beside the cross-entropy of the class. The mask is averaged to the attention map's
-    size, 16 x 16 at 256 pixels, so that it says which share of each cell is manipulated. Training needs the masks of
+    0: a mean absolute difference, beside the cross-entropy of the class. The mask is brought to the attention map's
+    size, 16 x 16 at 256 pixels, by a bilinear filter without aliasing, so that a cell says how much is manipulated in
+    it and, by an eighth, in its neighbours on either side. Training needs the masks of
     all fakes. Variant `weak` is the paper's training without them: of a fake the map's largest value should be 0.75, of
     a real all of it 0.
 

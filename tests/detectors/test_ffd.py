@@ -42,6 +42,23 @@ def test_attention_of_a_quarter_to_faces_that_are_real_or_wholly_fake(small, sha
     assert float(small().get_losses(batch, predictions)["mask"]) == pytest.approx(loss)
 
 
+def test_a_masks_edge_reaches_an_eighth_into_the_cells_beside_it(small):
+    """A triangle as wide as two cells has an eighth of its area beyond either edge of the one that it stands on."""
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 32:] = 1
+    predictions = {"cls": torch.zeros(1, 2), "mask_pred": torch.zeros(1, 1, 4, 4)}
+    held_to = torch.tensor([0.0, 1 / 8, 7 / 8, 1.0]).expand(1, 1, 4, 4)
+    losses = [
+        float(
+            small().get_losses({"label": torch.ones(1).long(), "mask": mask}, predictions | {"mask_pred": guess})[
+                "mask"
+            ]
+        )
+        for guess in (torch.zeros(1, 1, 4, 4), held_to)
+    ]
+    assert losses == pytest.approx([0.5, 0.0], abs=1e-6)
+
+
 def test_without_masks_a_reals_mean_and_a_fakes_peak_count(small):
     attention = torch.tensor([[[[0.5, 0.1], [0.0, 0.2]]], [[[0.5, 0.1], [0.0, 0.2]]]])
     values, targets = weak_targets(attention, torch.tensor([0, 1]))
