@@ -90,7 +90,7 @@ def load_weights(detector: nn.Module, path: Path) -> dict[str, str]:
     try:
         load_state(detector, own, complaint)
     except InputError as error:
-        found = "" if fits else resemblance(state) or _set_otherwise(config, metadata)
+        found = "" if fits else _whose(state, metadata, config)
         raise InputError(f"{error}; {found}" if found else str(error)) from None
     return metadata
 
@@ -142,11 +142,19 @@ def resemblance(state: Mapping[str, Tensor]) -> str:
     return f"it looks like a file of '{known[0]}', which this version does not have"
 
 
-def _set_otherwise(config: DetectorConfig | None, metadata: Mapping[str, str]) -> str:
-    """What of a detector the configuration in a file sets otherwise, as the end of a sentence; "" if nothing."""
-    if config is None or "config" not in metadata:
-        return ""
-    stored = parse_config(DetectorConfig, metadata["config"])
+def _whose(state: Mapping[str, Tensor], metadata: Mapping[str, str], config: object) -> str:
+    """Whose weights do not fit a configuration, or what of it is set otherwise, as the end of a sentence."""
+    name = recognise(state)
+    if isinstance(config, DetectorConfig) and name == config.model_name:
+        return _set_otherwise(config, load_config(DetectorConfig, name))
+    known = resemblance(state)
+    if known or not isinstance(config, DetectorConfig) or "config" not in metadata:
+        return known
+    return _set_otherwise(config, parse_config(DetectorConfig, metadata["config"]))
+
+
+def _set_otherwise(config: DetectorConfig, stored: DetectorConfig) -> str:
+    """What of a detector the configuration of a file sets otherwise, as the end of a sentence; "" if nothing."""
     if stored.model_name != config.model_name:
         return f"it is a file of '{stored.model_name}'"
     there, here = (
@@ -241,7 +249,9 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
         nested = (content.get(entry) for entry in ENTRIES)
         content = next((entry for entry in nested if isinstance(entry, Mapping)), content)
     if not isinstance(content, Mapping) or not content or not all(map(_is_dense, content.values())):
-        raise InputError(f"{path} holds no state dict: expected names with dense tensors, or these under 'state_dict' or 'model'")
+        raise InputError(
+            f"{path} holds no state dict: expected names with dense tensors, or these under 'state_dict' or 'model'"
+        )
     return {str(key).removeprefix("module."): tensor for key, tensor in content.items()}
 
 

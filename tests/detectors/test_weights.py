@@ -140,6 +140,14 @@ def test_a_file_of_the_same_detector_says_how_it_was_set(tmp_path):
         load_weights(lite(), path)
 
 
+def test_a_public_file_of_the_same_detector_says_what_is_set_otherwise(tmp_path):
+    shipped = build_detector(load_config(DetectorConfig, "f3net", ["pretrained=null"]))
+    torch.save(shipped.state_dict(), tmp_path / "f3net_best.pth")
+    smaller = build_detector(load_config(DetectorConfig, "f3net", ["pretrained=null", "resolution=64"]))
+    with pytest.raises(InputError, match=r"\); its resolution is 256, not 64$"):
+        load_weights(smaller, tmp_path / "f3net_best.pth")
+
+
 def test_a_file_of_another_network_with_the_same_tensors_is_refused(tmp_path):
     config = load_config(DetectorConfig, "sbi", ["backbone_name=efficientnetb4"])
     path = tmp_path / "weights.safetensors"
