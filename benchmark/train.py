@@ -1,6 +1,7 @@
 """`assay train`: a detector from its configuration and stored faces to a run folder with a record."""
 
 import json
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -29,6 +30,7 @@ from training import RECIPE
 from training.checkpoint import RunFolder
 from training.trainer import FitResult, fit
 
+log = logging.getLogger(__name__)
 RECORD = "record.json"
 
 
@@ -177,6 +179,8 @@ def train_detector(
         f"{config.nEpochs} epochs on " + (f"{group.size} x {on.type}" if group.size > 1 else str(on)),
         highlight=False,
     )
+    for label in set(RECIPE[config.dataset_type].labels).difference(train_faces.labels.tolist()):
+        log.warning("no face to train on is %s", ("real", "fake")[label])
     started = time.monotonic()
     folder = out or default_folder(name, config)
     result = fit(
