@@ -61,9 +61,8 @@ class FFD(AbstractDetector):
     that the other blocks see is its product with that. Of a fake the attention map should be the stored mask, of a real
     0: a mean absolute difference, beside the cross-entropy of the class. The mask is brought to the attention map's
     size, 16 x 16 at 256 pixels, by a bilinear filter without aliasing, so that a cell says how much is manipulated in
-    it and, by an eighth, in its neighbours on either side. Training needs the masks of
-    all fakes. Variant `weak` is the paper's training without them: of a fake the map's largest value should be 0.75, of
-    a real all of it 0.
+    it and, by an eighth, in its neighbours on either side. Training needs the masks of all fakes. Variant `weak` is the
+    paper's training without them: of a fake the map's largest value should be 0.75, of a real all of it 0.
 
     Names and shapes are those of DeepfakeBench's released `ffd_best.pth`: of the paper's two kinds of maps the one that
     is regressed. The paper finds its masks as differences of a fake and its real image; here those of the data set are
